@@ -1,0 +1,102 @@
+/*
+ * Statistics of a worker, of the flusher and of the whole: plain 64-bit counters, declared once
+ * in the lists below and expanded for storage, sum and output.
+ *
+ * One writer a block, any number of readers. Both sides use relaxed atomics: a reader sees each
+ * counter whole and never falling, but two counters not of the same instant. What must balance in
+ * one scrape (promise P3) is in `struct balance`, not here.
+ */
+#ifndef TALLYD_COMMON_STATS_H
+#define TALLYD_COMMON_STATS_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "common/compiler.h"
+
+/* Writer: the worker. All but the gauges only grow. */
+#define STATS_WORKER(X)                                                                            \
+    X(connections_opened, "connections taken")                                                     \
+    X(connections_closed, "connections closed, by either side")                                    \
+    X(streams_opened, "streams begun")                                                             \
+    X(streams_closed, "streams ended, any way")                                                    \
+    X(streams_acknowledged, "streams whose Ack was sent with status OK")                           \
+    X(streams_failed, "streams ended by the server with an error status")                          \
+    X(streams_refused, "streams refused before anything of theirs was counted")                    \
+    X(streams_waiting, "gauge: ended streams that wait for their commit")                          \
+    X(bytes_received, "bytes received on gRPC connections")                                        \
+    X(bad_peers, "connections closed because the peer spoke something else or broke HTTP/2")
+
+/* Writer: the flusher. */
+#define STATS_FLUSHER(X)                                                                           \
+    X(cuts, "cuts made")                                                                           \
+    X(batches_committed, "transactions confirmed by Redis")                                        \
+    X(batches_resent, "transactions sent again after the ledger showed that they were not applied") \
+    X(outcomes_applied, "unknown outcomes that the ledger resolved as applied")                    \
+    X(outcomes_not_applied, "unknown outcomes that the ledger resolved as not applied")            \
+    X(redis_connects, "connections made to Redis by the flusher")                                  \
+    X(redis_errors, "failed attempts to connect or commit")                                        \
+    X(rollbacks, "times Redis had lost something it had confirmed")                                \
+    X(quarantined_fields, "counts that Redis refused and that went to the quarantine hash")        \
+    X(devices, "gauge: devices known to this instance")                                            \
+    X(overflow_packets, "packets counted in __overflow__ because of --max-devices")                \
+    X(redis_up, "gauge: 1 while the flusher's last exchange with Redis succeeded")
+
+#define STATS_FIELD(name, help) _Atomic uint64_t name;
+
+struct stats_worker {
+    STATS_WORKER(STATS_FIELD)
+} CACHE_ALIGNED;
+
+struct stats_flusher {
+    STATS_FLUSHER(STATS_FIELD)
+} CACHE_ALIGNED;
+
+/* Adds to, sets, or reads a counter. Add and set: its one writer; get: any thread. */
+#define stats_add(counter, n)                                                                      \
+    atomic_store_explicit((counter), atomic_load_explicit((counter), memory_order_relaxed) + (n),  \
+                          memory_order_relaxed)
+#define stats_set(counter, n) atomic_store_explicit((counter), (n), memory_order_relaxed)
+#define stats_get(counter)    atomic_load_explicit((counter), memory_order_relaxed)
+
+/*
+ * Promise P3 as numbers: received = committed + pending + rejected, as of the last cut. The
+ * flusher publishes all of them at once, so that they balance whenever they are read.
+ */
+#define BALANCE_REJECTED(X)                                                                        \
+    X(malformed, "broken protobuf or gRPC framing")                                                \
+    X(utf8, "device_id that is not UTF-8")                                                         \
+    X(device_id, "device_id empty or too long")                                                    \
+    X(too_large, "message over the limit")
+
+#define BALANCE_FIELD(name, help) uint64_t name;
+
+struct balance_values {
+    uint64_t received;    /* packets that arrived whole, the rejected ones included */
+    uint64_t committed;   /* packets that Redis confirmed, the quarantined ones included */
+    uint64_t quarantined; /* of the committed: in the quarantine hash */
+    uint64_t pending;     /* packets cut and not yet confirmed */
+    struct balance_rejected {
+        BALANCE_REJECTED(BALANCE_FIELD)
+    } rejected;
+};
+
+struct balance {
+    pthread_mutex_t lock; /* leaf: nothing else is taken under it */
+    struct balance_values values;
+};
+
+void balance_init(struct balance *balance);
+void balance_fini(struct balance *balance);
+
+/* Publishes `values`. Called by: flusher. */
+void balance_publish(struct balance *balance, const struct balance_values *values);
+
+/* Copies what was last published. Called by: any thread. */
+struct balance_values balance_read(struct balance *balance);
+
+/* The sum of all reasons. */
+uint64_t balance_rejected_total(const struct balance_rejected *rejected);
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * The counter map: device id -> counter, each counter with two lanes.
+ *
+ * A worker counts into one lane while the flusher empties the other; the cut swaps them. The
+ * flusher keeps its own map, whose lanes are what waits for the hash of counts and what waits for
+ * the quarantine. A counter enters a lane's list at its first addition and leaves it when popped,
+ * so that emptying a lane costs the devices that were active, not all there are.
+ *
+ * Counters are never moved or freed before the map is. At most `max_counters` ids get a counter of
+ * their own; what comes after shares one, named COUNTERS_OVERFLOW_ID, so totals stay exact.
+ *
+ * Threads: one owner looks up and adds. A lane that the owner has handed over, and only that lane,
+ * may be popped by another thread until it is handed back (aggregator/cut.h).
+ */
+#ifndef TALLYD_AGGREGATOR_COUNTERS_H
+#define TALLYD_AGGREGATOR_COUNTERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/compiler.h"
+#include "common/hash.h"
+
+#define COUNTERS_LANES       2
+#define COUNTERS_OVERFLOW_ID "__overflow__"
+
+struct counters;
+struct counter;
+
+/* Makes an empty map. `hash_key` is copied. Returns NULL with errno ENOMEM. */
+struct counters *counters_create(const struct hash_key *hash_key, size_t max_counters) MUST_CHECK;
+void counters_destroy(struct counters *counters);
+
+/* Returns the counter of a device id of 1 to UINT32_MAX bytes, made if it is new (the id is copied); the
+ * overflow counter when the map is full or memory is short. Never fails. Called by: the owner. */
+struct counter *counters_get(struct counters *counters, const uint8_t *id, size_t length);
+
+/* Adds n > 0 to a lane of a counter. Called by: the owner. */
+void counters_add(struct counters *counters, unsigned lane, struct counter *counter, uint64_t n);
+
+/* Takes a counter that is not zero off a lane and zeroes it there; its value goes to *n. Returns
+ * NULL when the lane is empty. The counter stays valid as long as the map. Called by: who holds
+ * the lane. */
+struct counter *counters_pop(struct counters *counters, unsigned lane, uint64_t *n);
+
+/* A counter's device id; valid as long as the map, and never changed. Any thread that has the
+ * counter from counters_pop(). */
+const uint8_t *counter_id(const struct counter *counter, size_t *length);
+
+/* True for the counter that stands in for all that found no room. Called by: the owner. */
+bool counters_is_overflow(const struct counters *counters, const struct counter *counter);
+
+/* Counters made so far, the overflow counter not among them. Called by: the owner. */
+size_t counters_count(const struct counters *counters);
+
+#endif

@@ -1,0 +1,246 @@
+/*
+ * Why the hand-over is correct.
+ *
+ * Each cut has two lanes of counters and two blocks of rejected packets; `lane` is the worker's.
+ * Ownership of the other one goes to and fro with two numbers, each with one writer:
+ *
+ *   requested  flusher writes n (release)  -- pairs with the worker's acquire in cut_answer()
+ *   answered   worker writes n (release)   -- pairs with the flusher's acquire in cut_answered()
+ *
+ * While requested == answered the flusher owns the other lane (it was handed over for cut n, or
+ * is still empty); while requested == answered + 1 nobody touches it. The flusher writes a new
+ * request only after it has emptied the lane, and the worker begins to use that lane only after
+ * it has read the request: its stores come after the flusher's. The worker writes the answer
+ * after its last store into the lane that it leaves, and the flusher reads the lane after the
+ * answer. Hence no lane has two users at a time, and each sees the other's stores.
+ *
+ * The same two numbers make a cut consistent: a packet is counted, and a stream ends, wholly
+ * before or wholly after a swap, since the worker calls cut_answer() between packets only.
+ *
+ * Wake-ups are eventfds: a write is never lost, and reading one empty before looking at the
+ * numbers means that a later change will make it readable again.
+ *
+ * `hurry` is set by the worker (release) and cleared by the flusher before it asks for a cut; a
+ * stream that ended before the worker's answer is in that cut, and one that ended after it sets
+ * `hurry` again. The worker's test-and-set may find it set and skip the wake-up only if the
+ * flusher has not yet cleared it, and then the flusher has yet to ask for the cut that will hold
+ * this stream, or the worker has not yet answered it.
+ */
+#include "aggregator/cut.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "aggregator/counters.h"
+#include "common/clock.h"
+#include "common/thread.h"
+
+#define NEVER_REACHED 1 /* `since` before the first success: as old as can be */
+
+struct commits {
+    _Atomic uint64_t number; /* writer: flusher */
+    _Atomic uint64_t since;  /* writer: flusher; ms of the oldest unanswered exchange; 0: none */
+};
+
+struct cut {
+    struct counters *counters;
+    int worker_fd, flusher_fd;
+
+    /* Writer: worker. */
+    struct {
+        _Atomic uint64_t answered;
+        unsigned lane;
+        struct balance_rejected rejected[COUNTERS_LANES];
+    } CACHE_ALIGNED w;
+
+    /* Writer: flusher. */
+    struct {
+        _Atomic uint64_t requested;
+    } CACHE_ALIGNED f;
+
+    /* Writers: both. */
+    struct {
+        atomic_bool hurry;
+    } CACHE_ALIGNED both;
+};
+
+static void wake(int fd)
+{
+    uint64_t one = 1;
+
+    if (write(fd, &one, sizeof one) < 0) {
+        /* Only EAGAIN, at 2^64 - 2 unread wake-ups: the fd is readable, all is well. */
+    }
+}
+
+struct commits *commits_create(void)
+{
+    struct commits *commits = calloc(1, sizeof *commits);
+
+    if (commits)
+        atomic_init(&commits->since, NEVER_REACHED);
+    return commits;
+}
+
+void commits_destroy(struct commits *commits)
+{
+    free(commits);
+}
+
+void commits_publish(struct commits *commits, uint64_t n)
+{
+    thread_assert_role(THREAD_FLUSHER);
+    atomic_store_explicit(&commits->number, n, memory_order_release);
+}
+
+void commits_exchange_begun(struct commits *commits)
+{
+    thread_assert_role(THREAD_FLUSHER);
+    if (atomic_load_explicit(&commits->since, memory_order_relaxed) == 0)
+        atomic_store_explicit(&commits->since, clock_now_ms(), memory_order_relaxed);
+}
+
+void commits_exchange_done(struct commits *commits)
+{
+    thread_assert_role(THREAD_FLUSHER);
+    atomic_store_explicit(&commits->since, 0, memory_order_relaxed);
+}
+
+uint64_t commits_number(const struct commits *commits)
+{
+    return atomic_load_explicit(&commits->number, memory_order_acquire);
+}
+
+bool commits_redis_down(const struct commits *commits, uint64_t grace_ms)
+{
+    uint64_t since = atomic_load_explicit(&commits->since, memory_order_relaxed);
+
+    return since == NEVER_REACHED || (since && clock_now_ms() > since + grace_ms);
+}
+
+struct cut *cut_create(const struct hash_key *hash_key, size_t max_counters, int flusher_fd)
+{
+    struct cut *cut = aligned_alloc(CACHE_LINE_BYTES, sizeof *cut);
+    int error;
+
+    if (!cut)
+        return NULL;
+    memset(cut, 0, sizeof *cut);
+    cut->flusher_fd = flusher_fd;
+    cut->worker_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (cut->worker_fd < 0)
+        goto err;
+    cut->counters = counters_create(hash_key, max_counters);
+    if (!cut->counters)
+        goto err;
+    return cut;
+
+err:
+    error = errno;
+    cut_destroy(cut);
+    errno = error;
+    return NULL;
+}
+
+void cut_destroy(struct cut *cut)
+{
+    if (!cut)
+        return;
+    counters_destroy(cut->counters);
+    if (cut->worker_fd >= 0)
+        close(cut->worker_fd);
+    free(cut);
+}
+
+void cut_count(struct cut *cut, const uint8_t *id, size_t length)
+{
+    counters_add(cut->counters, cut->w.lane, counters_get(cut->counters, id, length), 1);
+}
+
+void cut_reject(struct cut *cut, size_t reason)
+{
+    struct balance_rejected *rejected = &cut->w.rejected[cut->w.lane];
+
+    thread_assert_role(THREAD_WORKER);
+    ++*(uint64_t *)((char *)rejected + reason);
+}
+
+void cut_answer(struct cut *cut)
+{
+    uint64_t requested = atomic_load_explicit(&cut->f.requested, memory_order_acquire);
+
+    thread_assert_role(THREAD_WORKER);
+    if (requested == atomic_load_explicit(&cut->w.answered, memory_order_relaxed))
+        return;
+    cut->w.lane ^= 1;
+    atomic_store_explicit(&cut->w.answered, requested, memory_order_release);
+    wake(cut->flusher_fd);
+}
+
+uint64_t cut_number(const struct cut *cut)
+{
+    return atomic_load_explicit(&cut->w.answered, memory_order_relaxed) + 1;
+}
+
+void cut_hurry(struct cut *cut)
+{
+    thread_assert_role(THREAD_WORKER);
+    if (!atomic_exchange_explicit(&cut->both.hurry, true, memory_order_acq_rel))
+        wake(cut->flusher_fd);
+}
+
+int cut_worker_fd(const struct cut *cut)
+{
+    return cut->worker_fd;
+}
+
+void cut_request(struct cut *cut, uint64_t n)
+{
+    thread_assert_role(THREAD_FLUSHER);
+    atomic_store_explicit(&cut->both.hurry, false, memory_order_release);
+    atomic_store_explicit(&cut->f.requested, n, memory_order_release);
+    wake(cut->worker_fd);
+}
+
+bool cut_answered(const struct cut *cut, uint64_t n)
+{
+    return atomic_load_explicit(&cut->w.answered, memory_order_acquire) == n;
+}
+
+void cut_take(struct cut *cut,
+              void (*each)(void *context, const uint8_t *id, size_t length, uint64_t delta),
+              void *context, struct balance_rejected *rejected)
+{
+    /* The worker starts on lane 0 and swaps once a cut, so cut n leaves lane (n - 1) & 1. */
+    uint64_t n = atomic_load_explicit(&cut->f.requested, memory_order_relaxed);
+    unsigned lane = (unsigned)((n - 1) & 1);
+    struct balance_rejected *lane_rejected = &cut->w.rejected[lane];
+    struct counter *counter;
+    uint64_t delta;
+    size_t length;
+
+    thread_assert_role(THREAD_FLUSHER);
+    while ((counter = counters_pop(cut->counters, lane, &delta))) {
+        const uint8_t *id = counter_id(counter, &length);
+
+        each(context, id, length, delta);
+    }
+#define TAKE(name, help) rejected->name += lane_rejected->name;
+    BALANCE_REJECTED(TAKE)
+#undef TAKE
+    memset(lane_rejected, 0, sizeof *lane_rejected);
+}
+
+bool cut_hurried(const struct cut *cut)
+{
+    return atomic_load_explicit(&cut->both.hurry, memory_order_acquire);
+}
+
+void cut_wake_worker(struct cut *cut)
+{
+    wake(cut->worker_fd);
+}

@@ -1,0 +1,100 @@
+/*
+ * The cut: where a worker hands its deltas to the flusher, and hears what became of them.
+ *
+ * Cuts are numbered from 1, alike on all workers. What a worker counts, and the streams that end
+ * there, belong to cut_number() of that moment. The flusher asks all workers for cut n, takes what
+ * each hands over, commits all of it, and only then publishes n as committed; so a stream whose
+ * packets were all counted in cuts up to n may be acknowledged.
+ *
+ *     worker:  cut_count() ... cut_answer() ... cut_count() ...      (two lanes, one swap a cut)
+ *     flusher: cut_request(n) -> cut_answered(n)? -> cut_take() ... -> cut_publish(n)
+ *
+ * Per worker there is one `struct cut`; all of them share one `struct commits`, the way back.
+ */
+#ifndef TALLYD_AGGREGATOR_CUT_H
+#define TALLYD_AGGREGATOR_CUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/compiler.h"
+#include "common/hash.h"
+#include "common/stats.h"
+
+struct commits;
+struct cut;
+
+/* ---- The way back: flusher -> workers ---------------------------------------------------- */
+
+/* Returns NULL with errno. The state is "nothing committed, Redis never reached". Called by:
+ * main. */
+struct commits *commits_create(void) MUST_CHECK;
+void commits_destroy(struct commits *commits);
+
+/* Publishes that everything up to cut n is in Redis. Called by: flusher. */
+void commits_publish(struct commits *commits, uint64_t n);
+
+/* Says that an exchange with Redis has begun, or that the last one succeeded. A second "begun"
+ * before a success changes nothing: the first is what readers measure from. Called by: flusher. */
+void commits_exchange_begun(struct commits *commits);
+void commits_exchange_done(struct commits *commits);
+
+/* The last committed cut. Called by: any thread. */
+uint64_t commits_number(const struct commits *commits);
+
+/* True when Redis has not answered for longer than grace_ms, or was never reached. It needs no
+ * help of the flusher, which may be the one that hangs. Called by: any thread. */
+bool commits_redis_down(const struct commits *commits, uint64_t grace_ms);
+
+/* ---- One worker's cut --------------------------------------------------------------------- */
+
+/* `flusher_fd` is an eventfd that wakes the flusher; it is borrowed. Returns NULL with errno.
+ * Called by: main, before the worker and the flusher start. */
+struct cut *cut_create(const struct hash_key *hash_key, size_t max_counters,
+                       int flusher_fd) MUST_CHECK;
+
+/* Called by: main, after both have ended. NULL does nothing. */
+void cut_destroy(struct cut *cut);
+
+/* Counts one packet of a device. No lock, no system call. Called by: worker. */
+void cut_count(struct cut *cut, const uint8_t *id, size_t length);
+
+/* Counts one packet that was rejected; `reason` is the offset of a field of balance_rejected,
+ * from offsetof(). Called by: worker. */
+void cut_reject(struct cut *cut, size_t reason);
+
+/* Hands over, if the flusher has asked since the last time: swaps the lanes, in constant time. To
+ * be called often, always between two packets. Called by: worker. */
+void cut_answer(struct cut *cut);
+
+/* The number of the cut that what is counted now will be in. Called by: worker. */
+uint64_t cut_number(const struct cut *cut);
+
+/* Asks for a cut soon, since a stream waits for its Ack. Called by: worker. */
+void cut_hurry(struct cut *cut);
+
+/* An eventfd that becomes readable when the flusher asks for a cut or has committed one. The
+ * worker reads it empty, then calls cut_answer() and looks at commits_number(). */
+int cut_worker_fd(const struct cut *cut);
+
+/* Asks for cut n, one more than the last one, whose lane must have been taken. Called by:
+ * flusher. */
+void cut_request(struct cut *cut, uint64_t n);
+
+/* True when the worker has handed over for cut n. Called by: flusher. */
+bool cut_answered(const struct cut *cut, uint64_t n);
+
+/* Empties what cut n handed over: calls `each` once a device, with its delta, and adds the
+ * rejected packets to *rejected. Called by: flusher, once cut_answered(n). */
+void cut_take(struct cut *cut,
+              void (*each)(void *context, const uint8_t *id, size_t length, uint64_t delta),
+              void *context, struct balance_rejected *rejected);
+
+/* True when a stream has asked to hurry since the last request. Called by: flusher. */
+bool cut_hurried(const struct cut *cut);
+
+/* Wakes the worker, after commits_publish(). Called by: flusher, main. */
+void cut_wake_worker(struct cut *cut);
+
+#endif

@@ -1,0 +1,361 @@
+/*
+ * The flusher's loop: wait until a cut is due; cut; merge into pending; commit pending batch by
+ * batch; publish. It gives up a commit only when it is fenced, or when the deadline of a stop has
+ * passed; otherwise it tries for ever, with growing pauses.
+ *
+ * pending is a counter map with two lanes: what waits for the hash of counts, and what Redis
+ * refused there (a field that is no integer) and waits for the quarantine hash. What is refused in
+ * the quarantine too stays in its lane and is tried again: a cut is committed only when all of it
+ * is in Redis, one place or the other.
+ */
+#include "aggregator/flusher.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "aggregator/batch.h"
+#include "aggregator/ledger.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/thread.h"
+
+#define FLOOR_MS         5    /* between two cuts, however many streams wait for their Acks */
+#define PROBE_MS         1000 /* without a commit, before Redis is asked whether it is there */
+#define FIRST_BACKOFF_MS 20
+#define MAX_BACKOFF_MS   1000
+#define STOP_TIMEOUT_MS  1000 /* bounds a wait for Redis while stopping */
+
+struct flusher {
+    struct flusher_options options;
+    struct ledger *ledger;
+    struct counters *pending;
+    struct batch batch;
+    struct balance_values values;
+    pthread_t thread;
+    bool started;
+
+    uint64_t cut;           /* the last one made */
+    uint64_t cut_ms;        /* when */
+    uint64_t exchange_ms;   /* when Redis last answered */
+    uint64_t backoff_ms;    /* 0: Redis answers */
+    bool reached;           /* Redis has answered at least once */
+    bool fenced;
+    struct log_limit trouble_limit, refused_limit;
+
+    atomic_bool stopping;          /* writer: main */
+    _Atomic uint64_t deadline_ms;  /* writer: main, before stopping */
+};
+
+struct flusher *flusher_create(const struct flusher_options *options)
+{
+    struct flusher *flusher = calloc(1, sizeof *flusher);
+
+    if (!flusher)
+        return NULL;
+    flusher->options = *options;
+    flusher->ledger = ledger_create(&flusher->options.redis, options->instance, options->stats);
+    flusher->pending = counters_create(&options->hash_key, options->max_counters);
+    if (!flusher->ledger || !flusher->pending) {
+        flusher_destroy(flusher);
+        errno = ENOMEM;
+        return NULL;
+    }
+    return flusher;
+}
+
+void flusher_destroy(struct flusher *flusher)
+{
+    if (!flusher)
+        return;
+    ledger_destroy(flusher->ledger);
+    counters_destroy(flusher->pending);
+    free(flusher);
+}
+
+/* ---- Waiting ------------------------------------------------------------------------------ */
+
+static bool stopping(const struct flusher *flusher)
+{
+    return atomic_load_explicit(&flusher->stopping, memory_order_acquire);
+}
+
+static bool out_of_time(const struct flusher *flusher)
+{
+    return stopping(flusher) &&
+           clock_now_ms() >= atomic_load_explicit(&flusher->deadline_ms, memory_order_relaxed);
+}
+
+/* Sleeps until somebody wakes the flusher, at most `ms`. */
+static void nap(struct flusher *flusher, uint64_t ms)
+{
+    struct pollfd wake = {.fd = flusher->options.wake_fd, .events = POLLIN};
+    uint64_t count;
+
+    if (poll(&wake, 1, (int)ms) > 0 && read(wake.fd, &count, sizeof count) < 0) {
+        /* Only EAGAIN: a wake-up that another read has taken already. */
+    }
+}
+
+static bool hurried(const struct flusher *flusher)
+{
+    for (size_t i = 0; i < flusher->options.cut_count; i++) {
+        if (cut_hurried(flusher->options.cuts[i]))
+            return true;
+    }
+    return false;
+}
+
+/* Sleeps until a cut is due or the flusher must stop. */
+static void wait_until_due(struct flusher *flusher)
+{
+    while (!stopping(flusher)) {
+        uint64_t interval = hurried(flusher) ? FLOOR_MS : flusher->options.interval_ms;
+        uint64_t due = flusher->cut_ms + interval, now = clock_now_ms();
+
+        if (now >= due)
+            return;
+        nap(flusher, due - now);
+    }
+}
+
+/* ---- Cut and merge ------------------------------------------------------------------------ */
+
+static void merge(void *context, const uint8_t *id, size_t length, uint64_t delta)
+{
+    struct flusher *flusher = context;
+    struct counter *counter = counters_get(flusher->pending, id, length);
+
+    if (counters_is_overflow(flusher->pending, counter))
+        stats_add(&flusher->options.stats->overflow_packets, delta);
+    counters_add(flusher->pending, LANE_COUNTS, counter, delta);
+    flusher->values.received += delta;
+    flusher->values.pending += delta;
+}
+
+/* Asks every worker for the next cut, waits for all of them, and merges what they hand over. */
+static void make_cut(struct flusher *flusher)
+{
+    const struct flusher_options *options = &flusher->options;
+    uint64_t n = ++flusher->cut, rejected;
+
+    flusher->cut_ms = clock_now_ms();
+    for (size_t i = 0; i < options->cut_count; i++)
+        cut_request(options->cuts[i], n);
+    for (size_t i = 0; i < options->cut_count; i++) {
+        while (!cut_answered(options->cuts[i], n))
+            nap(flusher, 1000);
+    }
+    rejected = balance_rejected_total(&flusher->values.rejected);
+    for (size_t i = 0; i < options->cut_count; i++)
+        cut_take(options->cuts[i], merge, flusher, &flusher->values.rejected);
+    flusher->values.received += balance_rejected_total(&flusher->values.rejected) - rejected;
+    stats_add(&options->stats->cuts, 1);
+    stats_set(&options->stats->devices, counters_count(flusher->pending));
+    balance_publish(options->balance, &flusher->values);
+}
+
+/* ---- Commit ------------------------------------------------------------------------------- */
+
+static void note_fenced(struct flusher *flusher)
+{
+    uint64_t one = 1;
+
+    flusher->fenced = true;
+    log_error("fenced: another tallyd with --instance %s has started; this one stops. Give each "
+              "instance a name of its own",
+              flusher->options.instance);
+    if (write(flusher->options.event_fd, &one, sizeof one) < 0) {
+        /* Only EAGAIN: it is readable already. */
+    }
+}
+
+/* Redis answered as it should. */
+static void note_success(struct flusher *flusher)
+{
+    char address[REDIS_ERROR_BYTES];
+
+    commits_exchange_done(flusher->options.commits);
+    flusher->exchange_ms = clock_now_ms();
+    if (flusher->backoff_ms || !flusher->reached)
+        log_info("Redis at %s answers", redis_address(&flusher->options.redis, address));
+    flusher->reached = true;
+    flusher->backoff_ms = 0;
+}
+
+/* It did not: says so now and then, and pauses. */
+static void note_trouble(struct flusher *flusher, const char *why)
+{
+    flusher->backoff_ms = flusher->backoff_ms ? flusher->backoff_ms * 2 : FIRST_BACKOFF_MS;
+    if (flusher->backoff_ms > MAX_BACKOFF_MS)
+        flusher->backoff_ms = MAX_BACKOFF_MS;
+    if (log_limit_allows(&flusher->trouble_limit))
+        log_warn("Redis: %s; counting goes on, Acks wait", why);
+    if (stopping(flusher)) {
+        ledger_set_timeout(flusher->ledger, STOP_TIMEOUT_MS);
+        nap(flusher, FIRST_BACKOFF_MS);
+    } else {
+        uint64_t until = clock_now_ms() + flusher->backoff_ms, now;
+
+        while (!stopping(flusher) && (now = clock_now_ms()) < until)
+            nap(flusher, until - now);
+    }
+}
+
+/* The batch went in: books it, and moves on what Redis refused. Returns false when some of it is
+ * in Redis nowhere and must be tried again. */
+static bool settle_batch(struct flusher *flusher)
+{
+    struct batch *batch = &flusher->batch;
+    uint64_t refused = 0, packets = batch_packets(batch);
+
+    for (size_t i = 0; i < batch->count; i++) {
+        if (!batch->entries[i].refused)
+            continue;
+        counters_add(flusher->pending, LANE_QUARANTINE, batch->entries[i].counter,
+                     batch->entries[i].delta);
+        refused += batch->entries[i].delta;
+        if (batch->lane == LANE_COUNTS)
+            stats_add(&flusher->options.stats->quarantined_fields, 1);
+    }
+    flusher->values.pending -= packets - refused;
+    flusher->values.committed += packets - refused;
+    if (batch->lane == LANE_QUARANTINE)
+        flusher->values.quarantined += packets - refused;
+    if (refused && log_limit_allows(&flusher->refused_limit))
+        log_error("Redis refuses counts in %s%s: the key is no hash, or a field of it no 64-bit "
+                  "integer; %" PRIu64 " packets go to %s:quarantine",
+                  flusher->options.redis.key, batch->lane == LANE_COUNTS ? "" : ":quarantine",
+                  refused, flusher->options.redis.key);
+    balance_publish(flusher->options.balance, &flusher->values);
+    batch->count = 0;
+    return !(refused && batch->lane == LANE_QUARANTINE);
+}
+
+/* Commits the batch at hand, however long it takes. Returns false when it gave up. */
+static bool commit_batch(struct flusher *flusher)
+{
+    while (!out_of_time(flusher)) {
+        enum ledger_result result;
+
+        commits_exchange_begun(flusher->options.commits);
+        result = ledger_commit(flusher->ledger, &flusher->batch);
+        if (result == LEDGER_FENCED) {
+            note_fenced(flusher);
+            return false;
+        }
+        if (result == LEDGER_UNAVAILABLE) {
+            note_trouble(flusher, ledger_error(flusher->ledger));
+            continue;
+        }
+        if (settle_batch(flusher))
+            note_success(flusher);
+        else
+            note_trouble(flusher, "the quarantine hash takes no counts");
+        return true;
+    }
+    return false;
+}
+
+/* Commits all that is pending, then tells the workers. Returns false when it gave up. */
+static bool commit_pending(struct flusher *flusher)
+{
+    const struct flusher_options *options = &flusher->options;
+    struct batch *batch = &flusher->batch;
+
+    while (batch_fill(batch, flusher->pending, LANE_COUNTS) ||
+           batch_fill(batch, flusher->pending, LANE_QUARANTINE)) {
+        if (!commit_batch(flusher))
+            return false;
+    }
+    commits_publish(options->commits, flusher->cut);
+    for (size_t i = 0; i < options->cut_count; i++)
+        cut_wake_worker(options->cuts[i]);
+    return true;
+}
+
+/* Keeps an eye on Redis, and on the ledger, while nothing is to be committed. */
+static void probe_if_idle(struct flusher *flusher)
+{
+    enum ledger_result result;
+
+    if (flusher->reached && clock_now_ms() < flusher->exchange_ms + PROBE_MS)
+        return;
+    if (flusher->reached)
+        commits_exchange_begun(flusher->options.commits);
+    result = ledger_probe(flusher->ledger);
+    if (result == LEDGER_OK)
+        note_success(flusher);
+    else if (result == LEDGER_FENCED)
+        note_fenced(flusher);
+    else
+        note_trouble(flusher, ledger_error(flusher->ledger));
+}
+
+/* ---- The thread --------------------------------------------------------------------------- */
+
+static void *run(void *argument)
+{
+    struct flusher *flusher = argument;
+    bool gave_up = false;
+
+    while (!gave_up && !flusher->fenced && !stopping(flusher)) {
+        probe_if_idle(flusher);
+        wait_until_due(flusher);
+        if (flusher->fenced || stopping(flusher))
+            break;
+        make_cut(flusher);
+        gave_up = !commit_pending(flusher);
+    }
+    make_cut(flusher);
+    if (!gave_up && !flusher->fenced)
+        commit_pending(flusher);
+    return NULL;
+}
+
+int flusher_start(struct flusher *flusher)
+{
+    int error = thread_start(&flusher->thread, THREAD_FLUSHER, "flusher", run, flusher);
+
+    flusher->started = !error;
+    return error;
+}
+
+/* What is in pending still; all of it moves to one lane, so that a device counts once. */
+static struct flusher_result take_stock(struct flusher *flusher)
+{
+    struct flusher_result left = {.fenced = flusher->fenced};
+    struct counter *counter;
+    uint64_t n;
+
+    if (ledger_unresolved(flusher->ledger))
+        left.unknown = batch_packets(&flusher->batch);
+    batch_return(&flusher->batch, flusher->pending);
+    while ((counter = counters_pop(flusher->pending, LANE_QUARANTINE, &n)))
+        counters_add(flusher->pending, LANE_COUNTS, counter, n);
+    while ((counter = counters_pop(flusher->pending, LANE_COUNTS, &n))) {
+        left.packets += n;
+        left.devices++;
+    }
+    return left;
+}
+
+struct flusher_result flusher_stop(struct flusher *flusher, uint64_t deadline_ms)
+{
+    uint64_t one = 1;
+
+    if (!flusher->started)
+        return (struct flusher_result){0};
+    atomic_store_explicit(&flusher->deadline_ms, deadline_ms, memory_order_relaxed);
+    atomic_store_explicit(&flusher->stopping, true, memory_order_release);
+    if (write(flusher->options.wake_fd, &one, sizeof one) < 0) {
+        /* Only EAGAIN: it is readable already. */
+    }
+    pthread_join(flusher->thread, NULL);
+    flusher->started = false;
+    return take_stock(flusher);
+}

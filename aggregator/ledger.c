@@ -1,0 +1,579 @@
+/*
+ * The commit protocol, step by step.
+ *
+ *   position  What the ledger said when it was last read, under a WATCH that is still armed:
+ *             nothing yet (UNKNOWN), "batch n is not in" (READY), "batch n is in" (APPLIED), "a
+ *             later instance of my name has started" (FENCED). n is always committed + 1.
+ *   locate    Reaches READY or APPLIED from UNKNOWN: connect, WATCH ledger, HMGET ledger.
+ *   transact  From READY: sends MULTI, the HINCRBYs, HSET ledger, EXPIRE, EXEC, and behind it
+ *             WATCH and HMGET, which give the next position in the same round trip.
+ *   verify    From APPLIED: the transaction went in, but its reply was lost; finds out which of
+ *             its HINCRBYs Redis refused.
+ *
+ * Why a batch cannot go in twice: a transaction is sent only from READY, that is, after the ledger
+ * was read without n and with the WATCH armed before that read. Should any other transaction that
+ * carries n (our own, late, from a connection given up) be executed in between, it changes the
+ * ledger, so ours returns nil; and should ours be first, it changes the ledger under the other's
+ * WATCH. Of all the transactions with number n, one goes in.
+ *
+ * Why a batch is not lost: committed grows only on EXEC's own reply, or on APPLIED.
+ *
+ * The ledger expires some days after its instance's last sign of life, so that the ledgers of
+ * instances long dead go away by themselves; a living one renews it with every batch, and with an
+ * empty batch now and then when nothing comes.
+ */
+#include "aggregator/ledger.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aggregator/resp.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/thread.h"
+
+#define LEDGER_TTL_S   (7 * 24 * 3600)
+#define HEARTBEAT_MS   (3600 * 1000)
+#define MAX_ATTEMPTS   3    /* in one call; each but the first follows a tripped guard */
+#define TIMEOUT_MS     3000 /* until ledger_set_timeout() */
+#define KEY_BYTES      1024
+#define LAST_INT64     ((uint64_t)INT64_MAX)
+#define OTHER_REPLIES  3 /* before EXEC's, besides the HINCRBYs': of MULTI, HSET and EXPIRE */
+
+enum position { POSITION_UNKNOWN, POSITION_READY, POSITION_APPLIED, POSITION_FENCED };
+
+struct ledger {
+    const struct redis_options *options;
+    struct stats_flusher *stats;
+    char key[KEY_BYTES];            /* of the ledger */
+    char quarantine_key[KEY_BYTES]; /* of the hash of refused counts */
+
+    redisContext *context; /* NULL: not connected, and position is UNKNOWN */
+    enum position position;
+    uint64_t epoch;     /* 0: not begun yet */
+    uint64_t committed; /* number of the last batch known to be in Redis */
+    bool in_flight;     /* batch committed + 1 was sent at least once */
+    bool rolled_back;   /* Redis has lost our ledger; the next batch restores it */
+
+    uint64_t timeout_ms;
+    uint64_t last_commit_ms;
+    struct resp resp;
+    struct batch nothing; /* always empty: for heartbeats */
+    char error[REDIS_ERROR_BYTES + 64];
+};
+
+struct ledger *ledger_create(const struct redis_options *options, const char *instance,
+                             struct stats_flusher *stats)
+{
+    struct ledger *ledger = calloc(1, sizeof *ledger);
+
+    if (!ledger)
+        return NULL;
+    ledger->options = options;
+    ledger->stats = stats;
+    ledger->timeout_ms = TIMEOUT_MS;
+    snprintf(ledger->key, sizeof ledger->key, "%.400s:ledger:%.400s", options->key, instance);
+    snprintf(ledger->quarantine_key, sizeof ledger->quarantine_key, "%.400s:quarantine",
+             options->key);
+    resp_init(&ledger->resp);
+    return ledger;
+}
+
+/* Gives the connection up. What it was asked last may or may not still happen. */
+static void disconnect(struct ledger *ledger)
+{
+    if (ledger->context)
+        redisFree(ledger->context);
+    ledger->context = NULL;
+    ledger->position = POSITION_UNKNOWN;
+    stats_set(&ledger->stats->redis_up, 0);
+}
+
+void ledger_destroy(struct ledger *ledger)
+{
+    if (!ledger)
+        return;
+    disconnect(ledger);
+    resp_fini(&ledger->resp);
+    free(ledger);
+}
+
+void ledger_set_timeout(struct ledger *ledger, uint64_t timeout_ms)
+{
+    struct timeval timeout = {.tv_sec = (time_t)(timeout_ms / 1000),
+                              .tv_usec = (suseconds_t)(timeout_ms % 1000 * 1000)};
+
+    thread_assert_role(THREAD_FLUSHER);
+    ledger->timeout_ms = timeout_ms;
+    if (ledger->context && redisSetTimeout(ledger->context, timeout) != REDIS_OK)
+        disconnect(ledger);
+}
+
+bool ledger_unresolved(const struct ledger *ledger)
+{
+    return ledger->in_flight;
+}
+
+const char *ledger_error(const struct ledger *ledger)
+{
+    return ledger->error;
+}
+
+static enum ledger_result unavailable(struct ledger *ledger, const char *what, const char *why)
+{
+    snprintf(ledger->error, sizeof ledger->error, "%s: %.250s", what, why);
+    stats_add(&ledger->stats->redis_errors, 1);
+    return LEDGER_UNAVAILABLE;
+}
+
+/* The connection failed, or said what it should not have. */
+static enum ledger_result broken(struct ledger *ledger, const char *what)
+{
+    const char *why = ledger->context && ledger->context->err ? ledger->context->errstr
+                                                              : "unexpected reply";
+    enum ledger_result result = unavailable(ledger, what, why);
+
+    disconnect(ledger);
+    return result;
+}
+
+/* ---- Sending and receiving ---------------------------------------------------------------- */
+
+static int send_rendered(struct ledger *ledger)
+{
+    redisContext *context = ledger->context;
+    int done = 0;
+
+    if (ledger->resp.failed ||
+        redisAppendFormattedCommand(context, ledger->resp.bytes, ledger->resp.length) != REDIS_OK)
+        return -ENOMEM;
+    while (!done) {
+        if (redisBufferWrite(context, &done) != REDIS_OK)
+            return -EIO;
+    }
+    return 0;
+}
+
+/* The next reply, or NULL when the connection failed. The caller frees it. */
+static redisReply *receive(struct ledger *ledger)
+{
+    void *reply;
+
+    return redisGetReply(ledger->context, &reply) == REDIS_OK ? reply : NULL;
+}
+
+static void render_watch_and_read(struct ledger *ledger)
+{
+    struct resp *resp = &ledger->resp;
+
+    resp_command(resp, 2);
+    resp_text(resp, "WATCH");
+    resp_text(resp, ledger->key);
+    resp_command(resp, 4);
+    resp_text(resp, "HMGET");
+    resp_text(resp, ledger->key);
+    resp_text(resp, "epoch");
+    resp_text(resp, "batch");
+}
+
+/* ---- Position ----------------------------------------------------------------------------- */
+
+/* Redis has lost what it had confirmed: a fail-over, a restored dump, FLUSHALL. Nothing can be
+ * done here but say so; the batch at hand is not in, and goes on. */
+static void note_rollback(struct ledger *ledger, uint64_t epoch, uint64_t batch)
+{
+    if (ledger->rolled_back)
+        return;
+    ledger->rolled_back = true;
+    stats_add(&ledger->stats->rollbacks, 1);
+    log_error("Redis has lost data that it had confirmed: the ledger %s says epoch %" PRIu64
+              " batch %" PRIu64 ", and epoch %" PRIu64 " batch %" PRIu64
+              " was committed; counts of the batches in between are gone",
+              ledger->key, epoch, batch, ledger->epoch, ledger->committed);
+}
+
+static enum position judge(struct ledger *ledger, uint64_t epoch, uint64_t batch)
+{
+    if (epoch > ledger->epoch)
+        return POSITION_FENCED;
+    if (epoch == ledger->epoch && batch == ledger->committed)
+        return POSITION_READY;
+    if (epoch == ledger->epoch && batch == ledger->committed + 1 && ledger->in_flight)
+        return POSITION_APPLIED;
+    if (epoch == ledger->epoch && batch > ledger->committed) {
+        log_error("the ledger %s says batch %" PRIu64 ", and this instance has sent %" PRIu64
+                  " at most: something else writes it",
+                  ledger->key, batch, ledger->committed + ledger->in_flight);
+        return POSITION_FENCED;
+    }
+    note_rollback(ledger, epoch, batch);
+    return POSITION_READY;
+}
+
+/* A field of HMGET's reply: its number; 0 when it is not there; false when it is no number. */
+static bool read_field(const redisReply *field, uint64_t *number)
+{
+    char *end;
+
+    *number = 0;
+    if (field->type == REDIS_REPLY_NIL)
+        return true;
+    if (field->type != REDIS_REPLY_STRING || !field->len)
+        return false;
+    *number = strtoull(field->str, &end, 10);
+    return !*end;
+}
+
+/* Receives the replies to WATCH and HMGET. */
+static enum ledger_result receive_position(struct ledger *ledger, uint64_t *epoch, uint64_t *batch)
+{
+    redisReply *watch = receive(ledger), *fields = watch ? receive(ledger) : NULL;
+    enum ledger_result result = LEDGER_OK;
+
+    if (!fields) {
+        result = broken(ledger, "reading the ledger");
+    } else if (watch->type == REDIS_REPLY_ERROR || fields->type == REDIS_REPLY_ERROR) {
+        result = unavailable(ledger, "reading the ledger",
+                             watch->type == REDIS_REPLY_ERROR ? watch->str : fields->str);
+        disconnect(ledger);
+    } else if (fields->type != REDIS_REPLY_ARRAY || fields->elements != 2 ||
+               !read_field(fields->element[0], epoch) || !read_field(fields->element[1], batch)) {
+        result = broken(ledger, "reading the ledger");
+    }
+    if (watch)
+        freeReplyObject(watch);
+    if (fields)
+        freeReplyObject(fields);
+    return result;
+}
+
+/* Receives and judges; the result is in ledger->position. */
+static enum ledger_result receive_and_judge(struct ledger *ledger)
+{
+    uint64_t epoch, batch;
+    enum ledger_result result = receive_position(ledger, &epoch, &batch);
+
+    if (result == LEDGER_OK) {
+        ledger->position = judge(ledger, epoch, batch);
+        stats_set(&ledger->stats->redis_up, 1);
+    }
+    return result;
+}
+
+/* Receives EXEC's reply to the transaction that begins an epoch. A nil one is no error: another
+ * instance of our name has begun at the same moment. */
+static enum ledger_result receive_epoch(struct ledger *ledger, uint64_t *epoch)
+{
+    enum ledger_result result = LEDGER_OK;
+    redisReply *exec = NULL;
+
+    *epoch = 0;
+    for (int i = 0; i < 4; i++) { /* MULTI, HINCRBY, EXPIRE, EXEC */
+        if (exec)
+            freeReplyObject(exec);
+        exec = receive(ledger);
+        if (!exec)
+            return broken(ledger, "beginning an epoch");
+    }
+    if (exec->type == REDIS_REPLY_ERROR)
+        result = unavailable(ledger, "beginning an epoch", exec->str);
+    else if (exec->type == REDIS_REPLY_ARRAY && exec->elements == 2 &&
+             exec->element[0]->type == REDIS_REPLY_INTEGER)
+        *epoch = (uint64_t)exec->element[0]->integer;
+    else if (exec->type != REDIS_REPLY_NIL)
+        result = unavailable(ledger, "beginning an epoch", "the ledger is not a hash of numbers");
+    freeReplyObject(exec);
+    return result;
+}
+
+/* At start: takes the next epoch, which fences whoever had the one before. If the outcome gets
+ * lost, doing it again only skips an epoch. */
+static enum ledger_result begin_epoch(struct ledger *ledger)
+{
+    struct resp *resp = &ledger->resp;
+    uint64_t epoch, batch, seen;
+    enum ledger_result result;
+
+    resp_clear(resp);
+    resp_command(resp, 1);
+    resp_text(resp, "MULTI");
+    resp_command(resp, 4);
+    resp_text(resp, "HINCRBY");
+    resp_text(resp, ledger->key);
+    resp_text(resp, "epoch");
+    resp_number(resp, 1);
+    resp_command(resp, 3);
+    resp_text(resp, "EXPIRE");
+    resp_text(resp, ledger->key);
+    resp_number(resp, LEDGER_TTL_S);
+    resp_command(resp, 1);
+    resp_text(resp, "EXEC");
+    render_watch_and_read(ledger);
+    if (send_rendered(ledger))
+        return broken(ledger, "beginning an epoch");
+    if ((result = receive_epoch(ledger, &epoch)) != LEDGER_OK) {
+        disconnect(ledger);
+        return result;
+    }
+    if ((result = receive_position(ledger, &seen, &batch)) != LEDGER_OK)
+        return result;
+    if (!epoch || seen != epoch) {
+        disconnect(ledger);
+        return unavailable(ledger, "beginning an epoch",
+                           "another instance of this name started at the same moment");
+    }
+    ledger->epoch = epoch;
+    ledger->committed = batch;
+    ledger->position = POSITION_READY;
+    stats_set(&ledger->stats->redis_up, 1);
+    return LEDGER_OK;
+}
+
+/* Connects if need be, arms the guard, and reads where the ledger stands. */
+static enum ledger_result locate(struct ledger *ledger)
+{
+    char why[REDIS_ERROR_BYTES], address[REDIS_ERROR_BYTES];
+    uint64_t epoch, batch;
+    enum ledger_result result;
+
+    if (ledger->position != POSITION_UNKNOWN)
+        return LEDGER_OK;
+    if (!ledger->context) {
+        ledger->context = redis_open(ledger->options, ledger->timeout_ms, why);
+        if (!ledger->context)
+            return unavailable(ledger, redis_address(ledger->options, address), why);
+        stats_add(&ledger->stats->redis_connects, 1);
+    }
+    resp_clear(&ledger->resp);
+    render_watch_and_read(ledger);
+    if (send_rendered(ledger))
+        return broken(ledger, "reading the ledger");
+    if (ledger->epoch)
+        return receive_and_judge(ledger);
+    if ((result = receive_position(ledger, &epoch, &batch)) != LEDGER_OK)
+        return result;
+    return begin_epoch(ledger);
+}
+
+/* ---- A batch ------------------------------------------------------------------------------ */
+
+static const char *batch_key(const struct ledger *ledger, const struct batch *batch)
+{
+    return batch->lane == LANE_COUNTS ? ledger->options->key : ledger->quarantine_key;
+}
+
+static void render_transaction(struct ledger *ledger, const struct batch *batch)
+{
+    const char *key = batch_key(ledger, batch);
+    struct resp *resp = &ledger->resp;
+    size_t length;
+
+    resp_clear(resp);
+    resp_command(resp, 1);
+    resp_text(resp, "MULTI");
+    for (size_t i = 0; i < batch->count; i++) {
+        const uint8_t *id = counter_id(batch->entries[i].counter, &length);
+
+        resp_command(resp, 4);
+        resp_text(resp, "HINCRBY");
+        resp_text(resp, key);
+        resp_bytes(resp, id, length);
+        resp_number(resp, batch->entries[i].delta);
+    }
+    resp_command(resp, 6);
+    resp_text(resp, "HSET");
+    resp_text(resp, ledger->key);
+    resp_text(resp, "epoch");
+    resp_number(resp, ledger->epoch);
+    resp_text(resp, "batch");
+    resp_number(resp, ledger->committed + 1);
+    resp_command(resp, 3);
+    resp_text(resp, "EXPIRE");
+    resp_text(resp, ledger->key);
+    resp_number(resp, LEDGER_TTL_S);
+    resp_command(resp, 1);
+    resp_text(resp, "EXEC");
+    render_watch_and_read(ledger);
+}
+
+/* Batch n = committed + 1 is in. */
+static void note_committed(struct ledger *ledger)
+{
+    ledger->committed++;
+    ledger->in_flight = false;
+    ledger->rolled_back = false;
+    ledger->last_commit_ms = clock_now_ms();
+    stats_add(&ledger->stats->batches_committed, 1);
+}
+
+/* EXEC ran the commands, each for itself: reads which of them failed. */
+static void mark_refused(struct ledger *ledger, struct batch *batch, const redisReply *exec)
+{
+    const redisReply *hset = exec->element[batch->count];
+
+    for (size_t i = 0; i < batch->count; i++)
+        batch->entries[i].refused = exec->element[i]->type == REDIS_REPLY_ERROR;
+    if (hset->type == REDIS_REPLY_ERROR)
+        log_error("the ledger %s could not be written: %.200s", ledger->key, hset->str);
+}
+
+/* Receives the replies to MULTI and to what was queued, keeping the first error in `why`. */
+static int receive_queued(struct ledger *ledger, size_t count, char why[REDIS_ERROR_BYTES])
+{
+    why[0] = '\0';
+    for (size_t i = 0; i < count; i++) {
+        redisReply *reply = receive(ledger);
+
+        if (!reply)
+            return -EIO;
+        if (reply->type == REDIS_REPLY_ERROR && !why[0])
+            snprintf(why, REDIS_ERROR_BYTES, "%.200s", reply->str);
+        freeReplyObject(reply);
+    }
+    return 0;
+}
+
+/* Sends the batch and receives EXEC's reply and the next position. LEDGER_OK with *done false
+ * means that the guard tripped, and the position tells what next. */
+static enum ledger_result transact(struct ledger *ledger, struct batch *batch, bool *done)
+{
+    char why[REDIS_ERROR_BYTES];
+    enum ledger_result result = LEDGER_OK;
+    bool sent_before = ledger->in_flight;
+    redisReply *exec;
+
+    *done = false;
+    render_transaction(ledger, batch);
+    if (sent_before)
+        stats_add(&ledger->stats->batches_resent, 1);
+    ledger->in_flight = true;
+    if (send_rendered(ledger) || receive_queued(ledger, batch->count + OTHER_REPLIES, why))
+        return broken(ledger, "committing");
+    exec = receive(ledger);
+    if (!exec)
+        return broken(ledger, "committing");
+    if (exec->type == REDIS_REPLY_ARRAY && exec->elements == batch->count + 2) {
+        mark_refused(ledger, batch, exec);
+        note_committed(ledger);
+        *done = true;
+    } else if (exec->type == REDIS_REPLY_ERROR || exec->type == REDIS_REPLY_NIL) {
+        ledger->in_flight = sent_before; /* this one, at least, is known not to be in */
+        if (exec->type == REDIS_REPLY_ERROR)
+            result = unavailable(ledger, "committing", why[0] ? why : exec->str);
+    } else {
+        result = broken(ledger, "committing");
+    }
+    freeReplyObject(exec);
+
+    ledger->position = POSITION_UNKNOWN;
+    if (ledger->context) {
+        enum ledger_result next = receive_and_judge(ledger);
+
+        if (result == LEDGER_OK && !*done)
+            result = next;
+    }
+    return result;
+}
+
+/* Whether Redis, whose field now reads `field`, refused to add `delta` to it: HINCRBY fails on
+ * what is not a 64-bit integer, and when the sum would overflow. */
+static bool was_refused(const redisReply *field, uint64_t delta)
+{
+    char canonical[24];
+    long long value;
+
+    if (field->type != REDIS_REPLY_STRING)
+        return false;
+    errno = 0;
+    value = strtoll(field->str, NULL, 10);
+    snprintf(canonical, sizeof canonical, "%lld", value);
+    if (errno || strcmp(canonical, field->str) != 0 || strlen(field->str) != field->len)
+        return true;
+    return value > 0 && (uint64_t)value > LAST_INT64 - delta;
+}
+
+/* The ledger says that batch n went in, but nobody heard EXEC's reply, and EXEC's commands may
+ * fail one by one. Asks for the fields and judges each as HINCRBY did. */
+static enum ledger_result verify(struct ledger *ledger, struct batch *batch)
+{
+    const char *key = batch_key(ledger, batch);
+    redisReply *fields;
+    size_t length;
+    bool wrong_type;
+
+    if (batch->count) {
+        resp_clear(&ledger->resp);
+        resp_command(&ledger->resp, batch->count + 2);
+        resp_text(&ledger->resp, "HMGET");
+        resp_text(&ledger->resp, key);
+        for (size_t i = 0; i < batch->count; i++) {
+            const uint8_t *id = counter_id(batch->entries[i].counter, &length);
+
+            resp_bytes(&ledger->resp, id, length);
+        }
+        if (send_rendered(ledger) || !(fields = receive(ledger)))
+            return broken(ledger, "verifying a batch");
+        wrong_type = fields->type == REDIS_REPLY_ERROR && strncmp(fields->str, "WRONGTYPE", 9) == 0;
+        if (!wrong_type &&
+            (fields->type != REDIS_REPLY_ARRAY || fields->elements != batch->count)) {
+            freeReplyObject(fields);
+            return broken(ledger, "verifying a batch");
+        }
+        for (size_t i = 0; i < batch->count; i++)
+            batch->entries[i].refused =
+                wrong_type || was_refused(fields->element[i], batch->entries[i].delta);
+        freeReplyObject(fields);
+    }
+    note_committed(ledger);
+    stats_add(&ledger->stats->outcomes_applied, 1);
+    ledger->position = POSITION_READY; /* the WATCH is armed, and the ledger stands at n */
+    return LEDGER_OK;
+}
+
+enum ledger_result ledger_commit(struct ledger *ledger, struct batch *batch)
+{
+    thread_assert_role(THREAD_FLUSHER);
+    for (int attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+        bool unresolved = ledger->in_flight, done;
+        enum ledger_result result = locate(ledger);
+
+        if (result != LEDGER_OK)
+            return result;
+        if (ledger->position == POSITION_FENCED)
+            return LEDGER_FENCED;
+        if (ledger->position == POSITION_APPLIED)
+            return verify(ledger, batch);
+        if (unresolved)
+            stats_add(&ledger->stats->outcomes_not_applied, 1);
+        result = transact(ledger, batch, &done);
+        if (done || result != LEDGER_OK)
+            return result;
+    }
+    return unavailable(ledger, "committing", "something else keeps writing this instance's ledger");
+}
+
+enum ledger_result ledger_probe(struct ledger *ledger)
+{
+    enum ledger_result result;
+
+    thread_assert_role(THREAD_FLUSHER);
+    if (ledger->position == POSITION_READY) {
+        resp_clear(&ledger->resp);
+        render_watch_and_read(ledger);
+        if (send_rendered(ledger))
+            return broken(ledger, "reading the ledger");
+        result = receive_and_judge(ledger);
+    } else {
+        result = locate(ledger);
+    }
+    if (result != LEDGER_OK)
+        return result;
+    if (ledger->position == POSITION_FENCED)
+        return LEDGER_FENCED;
+    if (ledger->rolled_back || clock_now_ms() - ledger->last_commit_ms > HEARTBEAT_MS)
+        return ledger_commit(ledger, &ledger->nothing);
+    return LEDGER_OK;
+}

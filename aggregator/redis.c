@@ -1,0 +1,83 @@
+/* Opens connections; see redis.h for why nothing here reconnects. */
+#include "aggregator/redis.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/time.h>
+
+const char *redis_address(const struct redis_options *options, char out[REDIS_ERROR_BYTES])
+{
+    if (options->socket)
+        snprintf(out, REDIS_ERROR_BYTES, "%s", options->socket);
+    else
+        snprintf(out, REDIS_ERROR_BYTES, strchr(options->host, ':') ? "[%s]:%llu" : "%s:%llu",
+                 options->host, (unsigned long long)options->port);
+    return out;
+}
+
+/* Turns the outcome of one command into 0, or -1 with its error in `error`; frees the reply. */
+static int expect_ok(redisContext *context, redisReply *reply, const char *command,
+                     char error[REDIS_ERROR_BYTES])
+{
+    int result = -1;
+
+    if (!reply)
+        snprintf(error, REDIS_ERROR_BYTES, "%s: %.200s", command, context->errstr);
+    else if (reply->type == REDIS_REPLY_ERROR)
+        snprintf(error, REDIS_ERROR_BYTES, "%s: %.200s", command, reply->str);
+    else
+        result = 0;
+    if (reply)
+        freeReplyObject(reply);
+    return result;
+}
+
+static int authenticate(redisContext *context, const struct redis_options *options,
+                        char error[REDIS_ERROR_BYTES])
+{
+    redisReply *reply;
+
+    if (!options->password)
+        return 0;
+    if (options->username)
+        reply = redisCommand(context, "AUTH %s %s", options->username, options->password);
+    else
+        reply = redisCommand(context, "AUTH %s", options->password);
+    return expect_ok(context, reply, "AUTH", error);
+}
+
+redisContext *redis_open(const struct redis_options *options, uint64_t timeout_ms,
+                         char error[REDIS_ERROR_BYTES])
+{
+    struct timeval timeout = {.tv_sec = (time_t)(timeout_ms / 1000),
+                              .tv_usec = (suseconds_t)(timeout_ms % 1000 * 1000)};
+    redisContext *context;
+
+    if (options->socket)
+        context = redisConnectUnixWithTimeout(options->socket, timeout);
+    else
+        context = redisConnectWithTimeout(options->host, (int)options->port, timeout);
+    if (!context) {
+        snprintf(error, REDIS_ERROR_BYTES, "out of memory");
+        return NULL;
+    }
+    if (context->err) {
+        snprintf(error, REDIS_ERROR_BYTES, "%.200s", context->errstr);
+        goto err;
+    }
+    if (redisSetTimeout(context, timeout) != REDIS_OK) {
+        snprintf(error, REDIS_ERROR_BYTES, "cannot set a timeout: %.150s", context->errstr);
+        goto err;
+    }
+    if (authenticate(context, options, error))
+        goto err;
+    if (options->db && expect_ok(context,
+                                 redisCommand(context, "SELECT %llu", (unsigned long long)options->db),
+                                 "SELECT", error))
+        goto err;
+    return context;
+
+err:
+    redisFree(context);
+    return NULL;
+}

@@ -1,0 +1,37 @@
+/*
+ * A connection to Redis as tallyd wants it: over TCP or a Unix socket, with every wait bounded,
+ * logged in and on the right database.
+ *
+ * hiredis contexts are not usable after an error, and neither reconnecting nor its older versions
+ * repeat AUTH and SELECT; so there is no reconnect here: free the context and open a new one.
+ */
+#ifndef TALLYD_AGGREGATOR_REDIS_H
+#define TALLYD_AGGREGATOR_REDIS_H
+
+#include <hiredis.h>
+#include <stdint.h>
+
+#include "common/compiler.h"
+
+struct redis_options {
+    const char *host;
+    uint64_t port;
+    const char *socket;   /* path of a Unix socket, used instead of host and port; or NULL */
+    const char *username; /* ACL user, or NULL */
+    const char *password; /* or NULL */
+    uint64_t db;
+    const char *key; /* the hash of the counts; everything else starts with it and a colon */
+};
+
+#define REDIS_ERROR_BYTES 256
+
+/* Connects, authenticates and selects the database; each wait takes at most `timeout_ms`, and so
+ * does every later one on this context. Returns a context that the caller frees with redisFree(),
+ * or NULL with one line in `error` that never holds the password. Called by: flusher, http. */
+redisContext *redis_open(const struct redis_options *options, uint64_t timeout_ms,
+                         char error[REDIS_ERROR_BYTES]) MUST_CHECK;
+
+/* Where `options` point, for messages: "127.0.0.1:6379" or the socket's path. Returns `out`. */
+const char *redis_address(const struct redis_options *options, char out[REDIS_ERROR_BYTES]);
+
+#endif

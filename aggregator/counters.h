@@ -15,12 +15,12 @@
 #ifndef TALLYD_AGGREGATOR_COUNTERS_H
 #define TALLYD_AGGREGATOR_COUNTERS_H
 
+#include "common/compiler.h"
+#include "common/hash.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include "common/compiler.h"
-#include "common/hash.h"
 
 #define COUNTERS_LANES       2
 #define COUNTERS_OVERFLOW_ID "__overflow__"
@@ -32,8 +32,9 @@ struct counter;
 struct counters *counters_create(const struct hash_key *hash_key, size_t max_counters) MUST_CHECK;
 void counters_destroy(struct counters *counters);
 
-/* Returns the counter of a device id of 1 to UINT32_MAX bytes, made if it is new (the id is copied); the
- * overflow counter when the map is full or memory is short. Never fails. Called by: the owner. */
+/* Returns the counter of a device id of 1 to UINT32_MAX bytes, made if it is new (the id is
+ * copied); the overflow counter when the map is full or memory is short. Never fails. Called by:
+ * the owner. */
 struct counter *counters_get(struct counters *counters, const uint8_t *id, size_t length);
 
 /* Adds n > 0 to a lane of a counter. Called by: the owner. */

@@ -28,16 +28,16 @@
  */
 #include "aggregator/cut.h"
 
+#include "aggregator/counters.h"
+#include "common/clock.h"
+#include "common/thread.h"
+
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-
-#include "aggregator/counters.h"
-#include "common/clock.h"
-#include "common/thread.h"
 
 #define NEVER_REACHED 1 /* `since` before the first success: as old as can be */
 

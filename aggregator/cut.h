@@ -14,13 +14,13 @@
 #ifndef TALLYD_AGGREGATOR_CUT_H
 #define TALLYD_AGGREGATOR_CUT_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include "common/compiler.h"
 #include "common/hash.h"
 #include "common/stats.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 struct commits;
 struct cut;

@@ -10,6 +10,12 @@
  */
 #include "aggregator/flusher.h"
 
+#include "aggregator/batch.h"
+#include "aggregator/ledger.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/thread.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -17,12 +23,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include "aggregator/batch.h"
-#include "aggregator/ledger.h"
-#include "common/clock.h"
-#include "common/log.h"
-#include "common/thread.h"
 
 #define FLOOR_MS         5    /* between two cuts, however many streams wait for their Acks */
 #define PROBE_MS         1000 /* without a commit, before Redis is asked whether it is there */
@@ -39,16 +39,16 @@ struct flusher {
     pthread_t thread;
     bool started;
 
-    uint64_t cut;           /* the last one made */
-    uint64_t cut_ms;        /* when */
-    uint64_t exchange_ms;   /* when Redis last answered */
-    uint64_t backoff_ms;    /* 0: Redis answers */
-    bool reached;           /* Redis has answered at least once */
+    uint64_t cut;         /* the last one made */
+    uint64_t cut_ms;      /* when */
+    uint64_t exchange_ms; /* when Redis last answered */
+    uint64_t backoff_ms;  /* 0: Redis answers */
+    bool reached;         /* Redis has answered at least once */
     bool fenced;
     struct log_limit trouble_limit, refused_limit;
 
-    atomic_bool stopping;          /* writer: main */
-    _Atomic uint64_t deadline_ms;  /* writer: main, before stopping */
+    atomic_bool stopping;         /* writer: main */
+    _Atomic uint64_t deadline_ms; /* writer: main, before stopping */
 };
 
 struct flusher *flusher_create(const struct flusher_options *options)

@@ -10,14 +10,14 @@
 #ifndef TALLYD_AGGREGATOR_FLUSHER_H
 #define TALLYD_AGGREGATOR_FLUSHER_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include "aggregator/cut.h"
 #include "aggregator/redis.h"
 #include "common/compiler.h"
 #include "common/stats.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 /* Everything here is borrowed and must outlive the flusher. */
 struct flusher_options {

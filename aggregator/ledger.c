@@ -24,32 +24,29 @@
  */
 #include "aggregator/ledger.h"
 
+#include "aggregator/resp.h"
+#include "aggregator/transaction.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/thread.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "aggregator/resp.h"
-#include "common/clock.h"
-#include "common/log.h"
-#include "common/thread.h"
-
-#define LEDGER_TTL_S   (7 * 24 * 3600)
-#define HEARTBEAT_MS   (3600 * 1000)
-#define MAX_ATTEMPTS   3    /* in one call; each but the first follows a tripped guard */
-#define TIMEOUT_MS     3000 /* until ledger_set_timeout() */
-#define KEY_BYTES      1024
-#define LAST_INT64     ((uint64_t)INT64_MAX)
-#define OTHER_REPLIES  3 /* before EXEC's, besides the HINCRBYs': of MULTI, HSET and EXPIRE */
+#define HEARTBEAT_MS (3600 * 1000) /* of a ledger that expires after days: see transaction.c */
+#define MAX_ATTEMPTS 3             /* in one call; each but the first follows a tripped guard */
+#define TIMEOUT_MS   3000          /* until ledger_set_timeout() */
 
 enum position { POSITION_UNKNOWN, POSITION_READY, POSITION_APPLIED, POSITION_FENCED };
 
 struct ledger {
     const struct redis_options *options;
     struct stats_flusher *stats;
-    char key[KEY_BYTES];            /* of the ledger */
-    char quarantine_key[KEY_BYTES]; /* of the hash of refused counts */
+    char *key;            /* of the ledger */
+    char *quarantine_key; /* of the hash of refused counts */
 
     redisContext *context; /* NULL: not connected, and position is UNKNOWN */
     enum position position;
@@ -65,23 +62,6 @@ struct ledger {
     char error[REDIS_ERROR_BYTES + 64];
 };
 
-struct ledger *ledger_create(const struct redis_options *options, const char *instance,
-                             struct stats_flusher *stats)
-{
-    struct ledger *ledger = calloc(1, sizeof *ledger);
-
-    if (!ledger)
-        return NULL;
-    ledger->options = options;
-    ledger->stats = stats;
-    ledger->timeout_ms = TIMEOUT_MS;
-    snprintf(ledger->key, sizeof ledger->key, "%.400s:ledger:%.400s", options->key, instance);
-    snprintf(ledger->quarantine_key, sizeof ledger->quarantine_key, "%.400s:quarantine",
-             options->key);
-    resp_init(&ledger->resp);
-    return ledger;
-}
-
 /* Gives the connection up. What it was asked last may or may not still happen. */
 static void disconnect(struct ledger *ledger)
 {
@@ -92,12 +72,37 @@ static void disconnect(struct ledger *ledger)
     stats_set(&ledger->stats->redis_up, 0);
 }
 
+struct ledger *ledger_create(const struct redis_options *options, const char *instance,
+                             struct stats_flusher *stats)
+{
+    struct ledger *ledger = calloc(1, sizeof *ledger);
+
+    if (!ledger)
+        return NULL;
+    ledger->options = options;
+    ledger->stats = stats;
+    ledger->timeout_ms = TIMEOUT_MS;
+    resp_init(&ledger->resp);
+    if (asprintf(&ledger->key, "%s:ledger:%s", options->key, instance) < 0)
+        ledger->key = NULL;
+    if (asprintf(&ledger->quarantine_key, "%s:quarantine", options->key) < 0)
+        ledger->quarantine_key = NULL;
+    if (!ledger->key || !ledger->quarantine_key) {
+        ledger_destroy(ledger);
+        errno = ENOMEM;
+        return NULL;
+    }
+    return ledger;
+}
+
 void ledger_destroy(struct ledger *ledger)
 {
     if (!ledger)
         return;
     disconnect(ledger);
     resp_fini(&ledger->resp);
+    free(ledger->key);
+    free(ledger->quarantine_key);
     free(ledger);
 }
 
@@ -132,51 +137,12 @@ static enum ledger_result unavailable(struct ledger *ledger, const char *what, c
 /* The connection failed, or said what it should not have. */
 static enum ledger_result broken(struct ledger *ledger, const char *what)
 {
-    const char *why = ledger->context && ledger->context->err ? ledger->context->errstr
-                                                              : "unexpected reply";
+    const char *why =
+        ledger->context && ledger->context->err ? ledger->context->errstr : "unexpected reply";
     enum ledger_result result = unavailable(ledger, what, why);
 
     disconnect(ledger);
     return result;
-}
-
-/* ---- Sending and receiving ---------------------------------------------------------------- */
-
-static int send_rendered(struct ledger *ledger)
-{
-    redisContext *context = ledger->context;
-    int done = 0;
-
-    if (ledger->resp.failed ||
-        redisAppendFormattedCommand(context, ledger->resp.bytes, ledger->resp.length) != REDIS_OK)
-        return -ENOMEM;
-    while (!done) {
-        if (redisBufferWrite(context, &done) != REDIS_OK)
-            return -EIO;
-    }
-    return 0;
-}
-
-/* The next reply, or NULL when the connection failed. The caller frees it. */
-static redisReply *receive(struct ledger *ledger)
-{
-    void *reply;
-
-    return redisGetReply(ledger->context, &reply) == REDIS_OK ? reply : NULL;
-}
-
-static void render_watch_and_read(struct ledger *ledger)
-{
-    struct resp *resp = &ledger->resp;
-
-    resp_command(resp, 2);
-    resp_text(resp, "WATCH");
-    resp_text(resp, ledger->key);
-    resp_command(resp, 4);
-    resp_text(resp, "HMGET");
-    resp_text(resp, ledger->key);
-    resp_text(resp, "epoch");
-    resp_text(resp, "batch");
 }
 
 /* ---- Position ----------------------------------------------------------------------------- */
@@ -213,48 +179,31 @@ static enum position judge(struct ledger *ledger, uint64_t epoch, uint64_t batch
     return POSITION_READY;
 }
 
-/* A field of HMGET's reply: its number; 0 when it is not there; false when it is no number. */
-static bool read_field(const redisReply *field, uint64_t *number)
+/* Receives what a look gives. */
+static enum ledger_result receive_look(struct ledger *ledger, uint64_t *epoch, uint64_t *batch)
 {
-    char *end;
+    char why[REDIS_ERROR_BYTES];
+    redisReply *fields;
 
-    *number = 0;
-    if (field->type == REDIS_REPLY_NIL)
-        return true;
-    if (field->type != REDIS_REPLY_STRING || !field->len)
-        return false;
-    *number = strtoull(field->str, &end, 10);
-    return !*end;
+    if (transaction_skip(ledger->context, TRANSACTION_LOOK_REPLIES - 1, why, sizeof why) ||
+        !(fields = transaction_receive(ledger->context)))
+        return broken(ledger, "reading the ledger");
+    if (fields->type == REDIS_REPLY_ERROR)
+        snprintf(why, sizeof why, "%.200s", fields->str);
+    else if (!why[0] && !transaction_read_look(fields, epoch, batch))
+        snprintf(why, sizeof why, "%.200s is not a ledger", ledger->key);
+    freeReplyObject(fields);
+    if (!why[0])
+        return LEDGER_OK;
+    disconnect(ledger);
+    return unavailable(ledger, "reading the ledger", why);
 }
 
-/* Receives the replies to WATCH and HMGET. */
-static enum ledger_result receive_position(struct ledger *ledger, uint64_t *epoch, uint64_t *batch)
-{
-    redisReply *watch = receive(ledger), *fields = watch ? receive(ledger) : NULL;
-    enum ledger_result result = LEDGER_OK;
-
-    if (!fields) {
-        result = broken(ledger, "reading the ledger");
-    } else if (watch->type == REDIS_REPLY_ERROR || fields->type == REDIS_REPLY_ERROR) {
-        result = unavailable(ledger, "reading the ledger",
-                             watch->type == REDIS_REPLY_ERROR ? watch->str : fields->str);
-        disconnect(ledger);
-    } else if (fields->type != REDIS_REPLY_ARRAY || fields->elements != 2 ||
-               !read_field(fields->element[0], epoch) || !read_field(fields->element[1], batch)) {
-        result = broken(ledger, "reading the ledger");
-    }
-    if (watch)
-        freeReplyObject(watch);
-    if (fields)
-        freeReplyObject(fields);
-    return result;
-}
-
-/* Receives and judges; the result is in ledger->position. */
+/* Receives and judges a look; the result is in ledger->position. */
 static enum ledger_result receive_and_judge(struct ledger *ledger)
 {
     uint64_t epoch, batch;
-    enum ledger_result result = receive_position(ledger, &epoch, &batch);
+    enum ledger_result result = receive_look(ledger, &epoch, &batch);
 
     if (result == LEDGER_OK) {
         ledger->position = judge(ledger, epoch, batch);
@@ -263,29 +212,28 @@ static enum ledger_result receive_and_judge(struct ledger *ledger)
     return result;
 }
 
-/* Receives EXEC's reply to the transaction that begins an epoch. A nil one is no error: another
+/* Receives EXEC's reply to the transaction that begins an epoch. A nil one leaves 0: another
  * instance of our name has begun at the same moment. */
 static enum ledger_result receive_epoch(struct ledger *ledger, uint64_t *epoch)
 {
     enum ledger_result result = LEDGER_OK;
-    redisReply *exec = NULL;
+    char why[REDIS_ERROR_BYTES];
+    redisReply *exec;
 
     *epoch = 0;
-    for (int i = 0; i < 4; i++) { /* MULTI, HINCRBY, EXPIRE, EXEC */
-        if (exec)
-            freeReplyObject(exec);
-        exec = receive(ledger);
-        if (!exec)
-            return broken(ledger, "beginning an epoch");
-    }
+    if (transaction_skip(ledger->context, TRANSACTION_BEGIN_REPLIES, why, sizeof why) ||
+        !(exec = transaction_receive(ledger->context)))
+        return broken(ledger, "beginning an epoch");
     if (exec->type == REDIS_REPLY_ERROR)
-        result = unavailable(ledger, "beginning an epoch", exec->str);
-    else if (exec->type == REDIS_REPLY_ARRAY && exec->elements == 2 &&
+        result = unavailable(ledger, "beginning an epoch", why[0] ? why : exec->str);
+    else if (exec->type == REDIS_REPLY_ARRAY && exec->elements &&
              exec->element[0]->type == REDIS_REPLY_INTEGER)
         *epoch = (uint64_t)exec->element[0]->integer;
     else if (exec->type != REDIS_REPLY_NIL)
-        result = unavailable(ledger, "beginning an epoch", "the ledger is not a hash of numbers");
+        result = unavailable(ledger, "beginning an epoch", "the ledger's epoch is no number");
     freeReplyObject(exec);
+    if (result != LEDGER_OK)
+        disconnect(ledger);
     return result;
 }
 
@@ -293,32 +241,14 @@ static enum ledger_result receive_epoch(struct ledger *ledger, uint64_t *epoch)
  * lost, doing it again only skips an epoch. */
 static enum ledger_result begin_epoch(struct ledger *ledger)
 {
-    struct resp *resp = &ledger->resp;
     uint64_t epoch, batch, seen;
     enum ledger_result result;
 
-    resp_clear(resp);
-    resp_command(resp, 1);
-    resp_text(resp, "MULTI");
-    resp_command(resp, 4);
-    resp_text(resp, "HINCRBY");
-    resp_text(resp, ledger->key);
-    resp_text(resp, "epoch");
-    resp_number(resp, 1);
-    resp_command(resp, 3);
-    resp_text(resp, "EXPIRE");
-    resp_text(resp, ledger->key);
-    resp_number(resp, LEDGER_TTL_S);
-    resp_command(resp, 1);
-    resp_text(resp, "EXEC");
-    render_watch_and_read(ledger);
-    if (send_rendered(ledger))
+    transaction_render_begin(&ledger->resp, ledger->key);
+    if (transaction_send(ledger->context, &ledger->resp))
         return broken(ledger, "beginning an epoch");
-    if ((result = receive_epoch(ledger, &epoch)) != LEDGER_OK) {
-        disconnect(ledger);
-        return result;
-    }
-    if ((result = receive_position(ledger, &seen, &batch)) != LEDGER_OK)
+    if ((result = receive_epoch(ledger, &epoch)) != LEDGER_OK ||
+        (result = receive_look(ledger, &seen, &batch)) != LEDGER_OK)
         return result;
     if (!epoch || seen != epoch) {
         disconnect(ledger);
@@ -328,6 +258,7 @@ static enum ledger_result begin_epoch(struct ledger *ledger)
     ledger->epoch = epoch;
     ledger->committed = batch;
     ledger->position = POSITION_READY;
+    ledger->last_commit_ms = clock_now_ms();
     stats_set(&ledger->stats->redis_up, 1);
     return LEDGER_OK;
 }
@@ -347,13 +278,12 @@ static enum ledger_result locate(struct ledger *ledger)
             return unavailable(ledger, redis_address(ledger->options, address), why);
         stats_add(&ledger->stats->redis_connects, 1);
     }
-    resp_clear(&ledger->resp);
-    render_watch_and_read(ledger);
-    if (send_rendered(ledger))
+    transaction_render_look(&ledger->resp, ledger->key);
+    if (transaction_send(ledger->context, &ledger->resp))
         return broken(ledger, "reading the ledger");
     if (ledger->epoch)
         return receive_and_judge(ledger);
-    if ((result = receive_position(ledger, &epoch, &batch)) != LEDGER_OK)
+    if ((result = receive_look(ledger, &epoch, &batch)) != LEDGER_OK)
         return result;
     return begin_epoch(ledger);
 }
@@ -363,40 +293,6 @@ static enum ledger_result locate(struct ledger *ledger)
 static const char *batch_key(const struct ledger *ledger, const struct batch *batch)
 {
     return batch->lane == LANE_COUNTS ? ledger->options->key : ledger->quarantine_key;
-}
-
-static void render_transaction(struct ledger *ledger, const struct batch *batch)
-{
-    const char *key = batch_key(ledger, batch);
-    struct resp *resp = &ledger->resp;
-    size_t length;
-
-    resp_clear(resp);
-    resp_command(resp, 1);
-    resp_text(resp, "MULTI");
-    for (size_t i = 0; i < batch->count; i++) {
-        const uint8_t *id = counter_id(batch->entries[i].counter, &length);
-
-        resp_command(resp, 4);
-        resp_text(resp, "HINCRBY");
-        resp_text(resp, key);
-        resp_bytes(resp, id, length);
-        resp_number(resp, batch->entries[i].delta);
-    }
-    resp_command(resp, 6);
-    resp_text(resp, "HSET");
-    resp_text(resp, ledger->key);
-    resp_text(resp, "epoch");
-    resp_number(resp, ledger->epoch);
-    resp_text(resp, "batch");
-    resp_number(resp, ledger->committed + 1);
-    resp_command(resp, 3);
-    resp_text(resp, "EXPIRE");
-    resp_text(resp, ledger->key);
-    resp_number(resp, LEDGER_TTL_S);
-    resp_command(resp, 1);
-    resp_text(resp, "EXEC");
-    render_watch_and_read(ledger);
 }
 
 /* Batch n = committed + 1 is in. */
@@ -420,22 +316,6 @@ static void mark_refused(struct ledger *ledger, struct batch *batch, const redis
         log_error("the ledger %s could not be written: %.200s", ledger->key, hset->str);
 }
 
-/* Receives the replies to MULTI and to what was queued, keeping the first error in `why`. */
-static int receive_queued(struct ledger *ledger, size_t count, char why[REDIS_ERROR_BYTES])
-{
-    why[0] = '\0';
-    for (size_t i = 0; i < count; i++) {
-        redisReply *reply = receive(ledger);
-
-        if (!reply)
-            return -EIO;
-        if (reply->type == REDIS_REPLY_ERROR && !why[0])
-            snprintf(why, REDIS_ERROR_BYTES, "%.200s", reply->str);
-        freeReplyObject(reply);
-    }
-    return 0;
-}
-
 /* Sends the batch and receives EXEC's reply and the next position. LEDGER_OK with *done false
  * means that the guard tripped, and the position tells what next. */
 static enum ledger_result transact(struct ledger *ledger, struct batch *batch, bool *done)
@@ -446,16 +326,18 @@ static enum ledger_result transact(struct ledger *ledger, struct batch *batch, b
     redisReply *exec;
 
     *done = false;
-    render_transaction(ledger, batch);
+    transaction_render_batch(&ledger->resp, batch_key(ledger, batch), batch, ledger->key,
+                             ledger->epoch, ledger->committed + 1);
     if (sent_before)
         stats_add(&ledger->stats->batches_resent, 1);
     ledger->in_flight = true;
-    if (send_rendered(ledger) || receive_queued(ledger, batch->count + OTHER_REPLIES, why))
+    if (transaction_send(ledger->context, &ledger->resp) ||
+        transaction_skip(ledger->context, batch->count + TRANSACTION_OTHER_REPLIES, why,
+                         sizeof why) ||
+        !(exec = transaction_receive(ledger->context)))
         return broken(ledger, "committing");
-    exec = receive(ledger);
-    if (!exec)
-        return broken(ledger, "committing");
-    if (exec->type == REDIS_REPLY_ARRAY && exec->elements == batch->count + 2) {
+    if (exec->type == REDIS_REPLY_ARRAY &&
+        exec->elements == batch->count + TRANSACTION_OTHER_RESULTS) {
         mark_refused(ledger, batch, exec);
         note_committed(ledger);
         *done = true;
@@ -478,55 +360,38 @@ static enum ledger_result transact(struct ledger *ledger, struct batch *batch, b
     return result;
 }
 
-/* Whether Redis, whose field now reads `field`, refused to add `delta` to it: HINCRBY fails on
- * what is not a 64-bit integer, and when the sum would overflow. */
-static bool was_refused(const redisReply *field, uint64_t delta)
+/* Asks for the fields of a batch, and judges each as HINCRBY did. */
+static enum ledger_result find_refused(struct ledger *ledger, struct batch *batch)
 {
-    char canonical[24];
-    long long value;
-
-    if (field->type != REDIS_REPLY_STRING)
-        return false;
-    errno = 0;
-    value = strtoll(field->str, NULL, 10);
-    snprintf(canonical, sizeof canonical, "%lld", value);
-    if (errno || strcmp(canonical, field->str) != 0 || strlen(field->str) != field->len)
-        return true;
-    return value > 0 && (uint64_t)value > LAST_INT64 - delta;
-}
-
-/* The ledger says that batch n went in, but nobody heard EXEC's reply, and EXEC's commands may
- * fail one by one. Asks for the fields and judges each as HINCRBY did. */
-static enum ledger_result verify(struct ledger *ledger, struct batch *batch)
-{
-    const char *key = batch_key(ledger, batch);
     redisReply *fields;
-    size_t length;
     bool wrong_type;
 
-    if (batch->count) {
-        resp_clear(&ledger->resp);
-        resp_command(&ledger->resp, batch->count + 2);
-        resp_text(&ledger->resp, "HMGET");
-        resp_text(&ledger->resp, key);
-        for (size_t i = 0; i < batch->count; i++) {
-            const uint8_t *id = counter_id(batch->entries[i].counter, &length);
-
-            resp_bytes(&ledger->resp, id, length);
-        }
-        if (send_rendered(ledger) || !(fields = receive(ledger)))
-            return broken(ledger, "verifying a batch");
-        wrong_type = fields->type == REDIS_REPLY_ERROR && strncmp(fields->str, "WRONGTYPE", 9) == 0;
-        if (!wrong_type &&
-            (fields->type != REDIS_REPLY_ARRAY || fields->elements != batch->count)) {
-            freeReplyObject(fields);
-            return broken(ledger, "verifying a batch");
-        }
-        for (size_t i = 0; i < batch->count; i++)
-            batch->entries[i].refused =
-                wrong_type || was_refused(fields->element[i], batch->entries[i].delta);
+    transaction_render_fields(&ledger->resp, batch_key(ledger, batch), batch);
+    if (transaction_send(ledger->context, &ledger->resp) ||
+        !(fields = transaction_receive(ledger->context)))
+        return broken(ledger, "verifying a batch");
+    wrong_type = fields->type == REDIS_REPLY_ERROR && strncmp(fields->str, "WRONGTYPE", 9) == 0;
+    if (!wrong_type && (fields->type != REDIS_REPLY_ARRAY || fields->elements != batch->count)) {
         freeReplyObject(fields);
+        return broken(ledger, "verifying a batch");
     }
+    for (size_t i = 0; i < batch->count; i++) {
+        struct batch_entry *entry = &batch->entries[i];
+
+        entry->refused = wrong_type || transaction_was_refused(fields->element[i], entry->delta);
+    }
+    freeReplyObject(fields);
+    return LEDGER_OK;
+}
+
+/* The ledger says that batch n went in, but nobody heard EXEC's reply, and its commands may have
+ * failed one by one. */
+static enum ledger_result verify(struct ledger *ledger, struct batch *batch)
+{
+    enum ledger_result result = batch->count ? find_refused(ledger, batch) : LEDGER_OK;
+
+    if (result != LEDGER_OK)
+        return result;
     note_committed(ledger);
     stats_add(&ledger->stats->outcomes_applied, 1);
     ledger->position = POSITION_READY; /* the WATCH is armed, and the ledger stands at n */
@@ -561,9 +426,8 @@ enum ledger_result ledger_probe(struct ledger *ledger)
 
     thread_assert_role(THREAD_FLUSHER);
     if (ledger->position == POSITION_READY) {
-        resp_clear(&ledger->resp);
-        render_watch_and_read(ledger);
-        if (send_rendered(ledger))
+        transaction_render_look(&ledger->resp, ledger->key);
+        if (transaction_send(ledger->context, &ledger->resp))
             return broken(ledger, "reading the ledger");
         result = receive_and_judge(ledger);
     } else {

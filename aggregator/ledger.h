@@ -10,13 +10,13 @@
 #ifndef TALLYD_AGGREGATOR_LEDGER_H
 #define TALLYD_AGGREGATOR_LEDGER_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "aggregator/batch.h"
 #include "aggregator/redis.h"
 #include "common/compiler.h"
 #include "common/stats.h"
+
+#include <stdbool.h>
+#include <stdint.h>
 
 struct ledger;
 

@@ -71,9 +71,9 @@ redisContext *redis_open(const struct redis_options *options, uint64_t timeout_m
     }
     if (authenticate(context, options, error))
         goto err;
-    if (options->db && expect_ok(context,
-                                 redisCommand(context, "SELECT %llu", (unsigned long long)options->db),
-                                 "SELECT", error))
+    if (options->db &&
+        expect_ok(context, redisCommand(context, "SELECT %llu", (unsigned long long)options->db),
+                  "SELECT", error))
         goto err;
     return context;
 

@@ -8,10 +8,10 @@
 #ifndef TALLYD_AGGREGATOR_REDIS_H
 #define TALLYD_AGGREGATOR_REDIS_H
 
+#include "common/compiler.h"
+
 #include <hiredis.h>
 #include <stdint.h>
-
-#include "common/compiler.h"
 
 struct redis_options {
     const char *host;

@@ -6,11 +6,11 @@
 #ifndef TALLYD_AGGREGATOR_RESP_H
 #define TALLYD_AGGREGATOR_RESP_H
 
+#include "common/compiler.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include "common/compiler.h"
 
 struct resp {
     char *bytes; /* owned; freed by resp_fini() */

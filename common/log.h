@@ -7,10 +7,10 @@
 #ifndef TALLYD_COMMON_LOG_H
 #define TALLYD_COMMON_LOG_H
 
+#include "common/compiler.h"
+
 #include <stdbool.h>
 #include <stdint.h>
-
-#include "common/compiler.h"
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 enum log_format { LOG_TEXT, LOG_JSON };

@@ -8,12 +8,12 @@
 #ifndef TALLYD_COMMON_OPT_H
 #define TALLYD_COMMON_OPT_H
 
+#include "common/compiler.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-
-#include "common/compiler.h"
 
 enum opt_type {
     OPT_STRING, /* char *, heap, owned by the struct; NULL when there is no default */

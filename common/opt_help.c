@@ -1,8 +1,8 @@
 /* What an option table looks like to readers: --help, Markdown, and the manual page's roff. */
+#include "common/opt.h"
+
 #include <inttypes.h>
 #include <string.h>
-
-#include "common/opt.h"
 
 static void print_choices(const struct opt_row *row, FILE *out)
 {

@@ -9,11 +9,11 @@
 #ifndef TALLYD_COMMON_STATS_H
 #define TALLYD_COMMON_STATS_H
 
+#include "common/compiler.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
-
-#include "common/compiler.h"
 
 /* Writer: the worker. All but the gauges only grow. */
 #define STATS_WORKER(X)                                                                            \
@@ -32,7 +32,8 @@
 #define STATS_FLUSHER(X)                                                                           \
     X(cuts, "cuts made")                                                                           \
     X(batches_committed, "transactions confirmed by Redis")                                        \
-    X(batches_resent, "transactions sent again after the ledger showed that they were not applied") \
+    X(batches_resent,                                                                              \
+      "transactions sent again after the ledger showed that they were not applied")                \
     X(outcomes_applied, "unknown outcomes that the ledger resolved as applied")                    \
     X(outcomes_not_applied, "unknown outcomes that the ledger resolved as not applied")            \
     X(redis_connects, "connections made to Redis by the flusher")                                  \

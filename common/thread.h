@@ -5,9 +5,9 @@
 #ifndef TALLYD_COMMON_THREAD_H
 #define TALLYD_COMMON_THREAD_H
 
-#include <pthread.h>
-
 #include "common/compiler.h"
+
+#include <pthread.h>
 
 enum thread_role { THREAD_MAIN, THREAD_WORKER, THREAD_FLUSHER, THREAD_HTTP };
 

@@ -1,0 +1,176 @@
+/* See transaction.h; ledger.c says why the pipelines are what they are. */
+#include "aggregator/transaction.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A ledger is gone so long after its instance's last sign of life. */
+#define LEDGER_TTL_S (7 * 24 * 3600)
+
+#define LAST_INT64 ((uint64_t)INT64_MAX)
+
+/* ---- Rendering ------------------------------------------------------------------------------ */
+
+static void render_word(struct resp *resp, const char *word)
+{
+    resp_command(resp, 1);
+    resp_text(resp, word);
+}
+
+static void render_expire(struct resp *resp, const char *ledger_key)
+{
+    resp_command(resp, 3);
+    resp_text(resp, "EXPIRE");
+    resp_text(resp, ledger_key);
+    resp_number(resp, LEDGER_TTL_S);
+}
+
+static void append_look(struct resp *resp, const char *ledger_key)
+{
+    resp_command(resp, 2);
+    resp_text(resp, "WATCH");
+    resp_text(resp, ledger_key);
+    resp_command(resp, 4);
+    resp_text(resp, "HMGET");
+    resp_text(resp, ledger_key);
+    resp_text(resp, "epoch");
+    resp_text(resp, "batch");
+}
+
+void transaction_render_look(struct resp *resp, const char *ledger_key)
+{
+    resp_clear(resp);
+    append_look(resp, ledger_key);
+}
+
+void transaction_render_begin(struct resp *resp, const char *ledger_key)
+{
+    resp_clear(resp);
+    render_word(resp, "MULTI");
+    resp_command(resp, 4);
+    resp_text(resp, "HINCRBY");
+    resp_text(resp, ledger_key);
+    resp_text(resp, "epoch");
+    resp_number(resp, 1);
+    render_expire(resp, ledger_key);
+    render_word(resp, "EXEC");
+    append_look(resp, ledger_key);
+}
+
+void transaction_render_batch(struct resp *resp, const char *key, const struct batch *batch,
+                              const char *ledger_key, uint64_t epoch, uint64_t number)
+{
+    size_t length;
+
+    resp_clear(resp);
+    render_word(resp, "MULTI");
+    for (size_t i = 0; i < batch->count; i++) {
+        const uint8_t *id = counter_id(batch->entries[i].counter, &length);
+
+        resp_command(resp, 4);
+        resp_text(resp, "HINCRBY");
+        resp_text(resp, key);
+        resp_bytes(resp, id, length);
+        resp_number(resp, batch->entries[i].delta);
+    }
+    resp_command(resp, 6);
+    resp_text(resp, "HSET");
+    resp_text(resp, ledger_key);
+    resp_text(resp, "epoch");
+    resp_number(resp, epoch);
+    resp_text(resp, "batch");
+    resp_number(resp, number);
+    render_expire(resp, ledger_key);
+    render_word(resp, "EXEC");
+    append_look(resp, ledger_key);
+}
+
+void transaction_render_fields(struct resp *resp, const char *key, const struct batch *batch)
+{
+    size_t length;
+
+    resp_clear(resp);
+    resp_command(resp, batch->count + 2);
+    resp_text(resp, "HMGET");
+    resp_text(resp, key);
+    for (size_t i = 0; i < batch->count; i++) {
+        const uint8_t *id = counter_id(batch->entries[i].counter, &length);
+
+        resp_bytes(resp, id, length);
+    }
+}
+
+/* ---- Sending and receiving ------------------------------------------------------------------ */
+
+int transaction_send(redisContext *context, const struct resp *resp)
+{
+    int done = 0;
+
+    if (resp->failed || redisAppendFormattedCommand(context, resp->bytes, resp->length) != REDIS_OK)
+        return -ENOMEM;
+    while (!done) {
+        if (redisBufferWrite(context, &done) != REDIS_OK)
+            return -EIO;
+    }
+    return 0;
+}
+
+redisReply *transaction_receive(redisContext *context)
+{
+    void *reply;
+
+    return redisGetReply(context, &reply) == REDIS_OK ? reply : NULL;
+}
+
+int transaction_skip(redisContext *context, size_t count, char *why, size_t size)
+{
+    why[0] = '\0';
+    for (size_t i = 0; i < count; i++) {
+        redisReply *reply = transaction_receive(context);
+
+        if (!reply)
+            return -EIO;
+        if (reply->type == REDIS_REPLY_ERROR && !why[0])
+            snprintf(why, size, "%.200s", reply->str);
+        freeReplyObject(reply);
+    }
+    return 0;
+}
+
+/* ---- Reading -------------------------------------------------------------------------------- */
+
+static bool read_number(const redisReply *field, uint64_t *number)
+{
+    char *end;
+
+    *number = 0;
+    if (field->type == REDIS_REPLY_NIL)
+        return true;
+    if (field->type != REDIS_REPLY_STRING || !field->len)
+        return false;
+    *number = strtoull(field->str, &end, 10);
+    return !*end;
+}
+
+bool transaction_read_look(const redisReply *reply, uint64_t *epoch, uint64_t *batch)
+{
+    return reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
+           read_number(reply->element[0], epoch) && read_number(reply->element[1], batch);
+}
+
+bool transaction_was_refused(const redisReply *field, uint64_t delta)
+{
+    char canonical[24];
+    long long value;
+
+    if (field->type != REDIS_REPLY_STRING)
+        return false;
+    errno = 0;
+    value = strtoll(field->str, NULL, 10);
+    snprintf(canonical, sizeof canonical, "%lld", value);
+    if (errno || strcmp(canonical, field->str) != 0 || strlen(field->str) != field->len)
+        return true;
+    return value > 0 && (uint64_t)value > LAST_INT64 - delta;
+}

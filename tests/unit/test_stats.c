@@ -1,0 +1,123 @@
+/* Counters and the balance: what is published is read back whole. */
+#include "common/stats.h"
+#include "common/thread.h"
+#include "tests/unit/unit.h"
+
+#include <string.h>
+
+static void counter_after_adds_and_sets_has_their_result(void **state)
+{
+    struct stats_worker stats;
+
+    (void)state;
+    memset(&stats, 0, sizeof stats);
+    stats_add(&stats.bytes_received, 40);
+    stats_add(&stats.bytes_received, 2);
+    assert_int_equal(stats_get(&stats.bytes_received), 42);
+    stats_set(&stats.streams_waiting, 7);
+    stats_set(&stats.streams_waiting, 3);
+    assert_int_equal(stats_get(&stats.streams_waiting), 3);
+    assert_int_equal(stats_get(&stats.streams_opened), 0);
+}
+
+static void blocks_in_an_array_share_no_cache_line(void **state)
+{
+    (void)state;
+    assert_int_equal(sizeof(struct stats_worker) % CACHE_LINE_BYTES, 0);
+    assert_int_equal(sizeof(struct stats_flusher) % CACHE_LINE_BYTES, 0);
+    assert_int_equal(_Alignof(struct stats_worker), CACHE_LINE_BYTES);
+    assert_int_equal(_Alignof(struct stats_flusher), CACHE_LINE_BYTES);
+}
+
+static void rejected_total_counts_every_reason(void **state)
+{
+    struct balance_rejected rejected = {0};
+    uint64_t expected = 0, each = 1;
+
+    (void)state;
+#define SET(name, help)                                                                            \
+    rejected.name = each;                                                                          \
+    expected += each;                                                                              \
+    each *= 10;
+    BALANCE_REJECTED(SET)
+#undef SET
+    assert_int_equal(balance_rejected_total(&rejected), expected);
+}
+
+static void balance_before_first_publish_is_zero(void **state)
+{
+    static const struct balance_values zero = {0};
+    struct balance balance;
+    struct balance_values values;
+
+    (void)state;
+    memset(&balance, 0xff, sizeof balance);
+    balance_init(&balance);
+    values = balance_read(&balance);
+    assert_memory_equal(&values, &zero, sizeof values);
+    balance_fini(&balance);
+}
+
+static void balance_after_publish_is_read_back(void **state)
+{
+    const struct balance_values published = {
+        .received = 10, .committed = 6, .quarantined = 1, .pending = 3, .rejected = {.utf8 = 1}};
+    struct balance balance;
+    struct balance_values values;
+
+    (void)state;
+    balance_init(&balance);
+    balance_publish(&balance, &published);
+    values = balance_read(&balance);
+    assert_memory_equal(&values, &published, sizeof values);
+    balance_fini(&balance);
+}
+
+/* What the flusher does, shortened: each of its values balances. */
+#define PUBLICATIONS 20000u
+
+static void *publish_many(void *argument)
+{
+    struct balance *balance = argument;
+
+    for (uint64_t i = 1; i <= PUBLICATIONS; i++) {
+        struct balance_values values = {
+            .received = 6 * i, .committed = 3 * i, .pending = 2 * i, .rejected = {.malformed = i}};
+
+        balance_publish(balance, &values);
+    }
+    return NULL;
+}
+
+static void balance_read_while_published_always_balances(void **state)
+{
+    struct balance balance;
+    struct balance_values values;
+    pthread_t publisher;
+
+    (void)state;
+    balance_init(&balance);
+    assert_int_equal(thread_start(&publisher, THREAD_FLUSHER, "publisher", publish_many, &balance),
+                     0);
+    do {
+        values = balance_read(&balance);
+        assert_int_equal(values.received, values.committed + values.pending +
+                                              balance_rejected_total(&values.rejected));
+    } while (values.received < 6 * PUBLICATIONS);
+    assert_int_equal(pthread_join(publisher, NULL), 0);
+    balance_fini(&balance);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(counter_after_adds_and_sets_has_their_result),
+        cmocka_unit_test(blocks_in_an_array_share_no_cache_line),
+        cmocka_unit_test(rejected_total_counts_every_reason),
+        cmocka_unit_test(balance_before_first_publish_is_zero),
+        cmocka_unit_test(balance_after_publish_is_read_back),
+        cmocka_unit_test(balance_read_while_published_always_balances),
+    };
+
+    return cmocka_run_group_tests_name("stats", tests, NULL, NULL);
+}

@@ -1,0 +1,114 @@
+/* The counter map: look-up, growth, the cap, lanes. */
+#include <stdio.h>
+
+#include "aggregator/counters.h"
+#include "tests/unit/unit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const struct hash_key key = {1, 2};
+
+static struct counter *get(struct counters *counters, const char *id)
+{
+    return counters_get(counters, (const uint8_t *)id, strlen(id));
+}
+
+static void get_same_id_same_counter(void **state)
+{
+    struct counters *counters = counters_create(&key, 10);
+    struct counter *a = get(counters, "a");
+    size_t length;
+
+    (void)state;
+    assert_ptr_equal(get(counters, "a"), a);
+    assert_ptr_not_equal(get(counters, "b"), a);
+    assert_ptr_not_equal(counters_get(counters, (const uint8_t *)"a\0", 2), a);
+    assert_memory_equal(counter_id(a, &length), "a", 1);
+    assert_int_equal(length, 1);
+    assert_int_equal(counters_count(counters), 3);
+    counters_destroy(counters);
+}
+
+static void get_many_ids_survives_growth(void **state)
+{
+    enum { N = 100000 };
+    struct counters *counters = counters_create(&key, N);
+    struct counter **found = calloc(N, sizeof *found);
+    char id[32];
+
+    (void)state;
+    for (int i = 0; i < N; i++) {
+        snprintf(id, sizeof id, "device-%d", i);
+        found[i] = get(counters, id);
+    }
+    for (int i = 0; i < N; i++) {
+        snprintf(id, sizeof id, "device-%d", i);
+        assert_ptr_equal(get(counters, id), found[i]);
+    }
+    assert_int_equal(counters_count(counters), N);
+    free(found);
+    counters_destroy(counters);
+}
+
+static void get_past_cap_returns_overflow(void **state)
+{
+    struct counters *counters = counters_create(&key, 2);
+    struct counter *a = get(counters, "a"), *b = get(counters, "b"), *c = get(counters, "c");
+    size_t length;
+
+    (void)state;
+    assert_false(counters_is_overflow(counters, a));
+    assert_false(counters_is_overflow(counters, b));
+    assert_true(counters_is_overflow(counters, c));
+    assert_ptr_equal(get(counters, "d"), c);
+    assert_ptr_equal(get(counters, "b"), b);
+    assert_ptr_equal(get(counters, COUNTERS_OVERFLOW_ID), c);
+    assert_memory_equal(counter_id(c, &length), COUNTERS_OVERFLOW_ID, length);
+    assert_int_equal(counters_count(counters), 2);
+    counters_destroy(counters);
+}
+
+static void pop_returns_each_dirty_counter_once(void **state)
+{
+    struct counters *counters = counters_create(&key, 10);
+    struct counter *a = get(counters, "a"), *b = get(counters, "b"), *first, *second;
+    uint64_t n, m;
+
+    (void)state;
+    assert_null(counters_pop(counters, 0, &n));
+    counters_add(counters, 0, a, 1);
+    counters_add(counters, 0, b, 5);
+    counters_add(counters, 0, a, 2);
+    counters_add(counters, 1, a, 7);
+    first = counters_pop(counters, 0, &n);
+    second = counters_pop(counters, 0, &m);
+    assert_true((first == a && n == 3 && second == b && m == 5) ||
+                (first == b && n == 5 && second == a && m == 3));
+    assert_null(counters_pop(counters, 0, &n));
+    assert_ptr_equal(counters_pop(counters, 1, &n), a);
+    assert_int_equal(n, 7);
+    counters_add(counters, 0, a, 4); /* a counter that was popped can be listed again */
+    assert_ptr_equal(counters_pop(counters, 0, &n), a);
+    assert_int_equal(n, 4);
+    counters_destroy(counters);
+}
+
+static void destroy_null_does_nothing(void **state)
+{
+    (void)state;
+    counters_destroy(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(get_same_id_same_counter),
+        cmocka_unit_test(get_many_ids_survives_growth),
+        cmocka_unit_test(get_past_cap_returns_overflow),
+        cmocka_unit_test(pop_returns_each_dirty_counter_once),
+        cmocka_unit_test(destroy_null_does_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

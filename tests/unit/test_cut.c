@@ -1,0 +1,234 @@
+/*
+ * The cut under torture: workers count and answer as fast as they can, a flusher cuts as fast as it
+ * can, and in the end every packet was handed over once, and every stream in a cut that held all
+ * of its packets. Run under TSan by the sanitizer build.
+ */
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "aggregator/cut.h"
+#include "common/thread.h"
+#include "tests/unit/unit.h"
+
+enum { WORKERS = 3, DEVICES = 50, STREAMS = 4000, PACKETS_A_STREAM = 20 };
+
+static const struct hash_key key = {3, 4};
+
+/* One worker's side, and what the flusher found for it. */
+struct side {
+    struct cut *cut;
+    pthread_t thread;
+    uint64_t stream_cut[STREAMS]; /* the cut that each stream ended in */
+    atomic_bool done;
+};
+
+struct torture {
+    struct side sides[WORKERS];
+    int flusher_fd;
+};
+
+static void *count_streams(void *argument)
+{
+    struct side *side = argument;
+    char id[16];
+
+    for (int s = 0; s < STREAMS; s++) {
+        for (int p = 0; p < PACKETS_A_STREAM; p++) {
+            int length = snprintf(id, sizeof id, "d%d", (s * 7 + p) % DEVICES);
+
+            cut_count(side->cut, (const uint8_t *)id, (size_t)length);
+            if (p % 5 == 0)
+                cut_answer(side->cut);
+        }
+        cut_reject(side->cut, offsetof(struct balance_rejected, utf8));
+        side->stream_cut[s] = cut_number(side->cut);
+        cut_hurry(side->cut);
+        cut_answer(side->cut);
+    }
+    atomic_store(&side->done, true);
+    /* As a real worker, it answers as long as it is asked. */
+    for (int i = 0; i < 2000; i++) {
+        cut_answer(side->cut);
+        usleep(100);
+    }
+    return NULL;
+}
+
+struct taken {
+    uint64_t packets;
+};
+
+static void take(void *context, const uint8_t *id, size_t length, uint64_t delta)
+{
+    struct taken *taken = context;
+
+    if (length < 2 || id[0] != 'd' || !delta)
+        abort();
+    taken->packets += delta;
+}
+
+/* What the flusher thread found; checked by the test's own thread, where cmocka may fail. */
+struct result {
+    struct torture *torture;
+    struct taken taken[WORKERS];
+    struct balance_rejected rejected;
+    uint64_t cuts;
+};
+
+static void *flush(void *argument)
+{
+    struct result *result = argument;
+    struct torture *torture = result->torture;
+    bool last = false;
+
+    while (!last) {
+        uint64_t n = ++result->cuts;
+
+        last = true;
+        for (int i = 0; i < WORKERS; i++)
+            last = last && atomic_load(&torture->sides[i].done);
+        for (int i = 0; i < WORKERS; i++)
+            cut_request(torture->sides[i].cut, n);
+        for (int i = 0; i < WORKERS; i++) {
+            while (!cut_answered(torture->sides[i].cut, n))
+                usleep(10);
+            cut_take(torture->sides[i].cut, take, &result->taken[i], &result->rejected);
+        }
+    }
+    return NULL;
+}
+
+static void hand_over_under_load_loses_nothing(void **state)
+{
+    struct torture *torture = calloc(1, sizeof *torture);
+    struct result result = {.torture = torture};
+    pthread_t flusher;
+
+    (void)state;
+    torture->flusher_fd = eventfd(0, EFD_NONBLOCK);
+    for (int i = 0; i < WORKERS; i++) {
+        torture->sides[i].cut = cut_create(&key, DEVICES, torture->flusher_fd);
+        assert_int_equal(thread_start(&torture->sides[i].thread, THREAD_WORKER, "worker",
+                                      count_streams, &torture->sides[i]),
+                         0);
+    }
+    assert_int_equal(thread_start(&flusher, THREAD_FLUSHER, "flusher", flush, &result), 0);
+    pthread_join(flusher, NULL);
+    for (int i = 0; i < WORKERS; i++) {
+        pthread_join(torture->sides[i].thread, NULL);
+        assert_int_equal(result.taken[i].packets, STREAMS * PACKETS_A_STREAM);
+        for (int s = 1; s < STREAMS; s++)
+            assert_true(torture->sides[i].stream_cut[s - 1] <= torture->sides[i].stream_cut[s]);
+        assert_true(torture->sides[i].stream_cut[STREAMS - 1] <= result.cuts);
+        cut_destroy(torture->sides[i].cut);
+    }
+    assert_int_equal(result.rejected.utf8, WORKERS * STREAMS);
+    assert_true(result.cuts > 10);
+    close(torture->flusher_fd);
+    free(torture);
+}
+
+/* ---- One thread at a time: the rules ---------------------------------------------------------- */
+
+static void collect(void *context, const uint8_t *id, size_t length, uint64_t delta)
+{
+    (void)id;
+    (void)length;
+    *(uint64_t *)context += delta;
+}
+
+static void answer_puts_a_stream_in_the_cut_of_its_packets(void **state)
+{
+    int fd = eventfd(0, EFD_NONBLOCK);
+    struct cut *cut = cut_create(&key, 10, fd);
+    struct balance_rejected rejected = {0};
+    uint64_t got = 0;
+
+    (void)state;
+    thread_adopt(THREAD_WORKER, "worker");
+    assert_int_equal(cut_number(cut), 1);
+    cut_count(cut, (const uint8_t *)"a", 1);
+    cut_answer(cut); /* nobody has asked: nothing happens */
+    assert_int_equal(cut_number(cut), 1);
+
+    thread_adopt(THREAD_FLUSHER, "flusher");
+    cut_request(cut, 1);
+    assert_false(cut_answered(cut, 1));
+    thread_adopt(THREAD_WORKER, "worker");
+    cut_count(cut, (const uint8_t *)"a", 1); /* still before the answer: cut 1 */
+    cut_answer(cut);
+    assert_int_equal(cut_number(cut), 2);
+    cut_count(cut, (const uint8_t *)"a", 1);
+
+    thread_adopt(THREAD_FLUSHER, "flusher");
+    assert_true(cut_answered(cut, 1));
+    cut_take(cut, collect, &got, &rejected);
+    assert_int_equal(got, 2);
+    cut_request(cut, 2);
+    thread_adopt(THREAD_WORKER, "worker");
+    cut_answer(cut);
+    thread_adopt(THREAD_FLUSHER, "flusher");
+    cut_take(cut, collect, &got, &rejected);
+    assert_int_equal(got, 3);
+    cut_destroy(cut);
+    close(fd);
+}
+
+static void hurry_wakes_the_flusher_once_a_cut(void **state)
+{
+    int fd = eventfd(0, EFD_NONBLOCK);
+    struct cut *cut = cut_create(&key, 10, fd);
+    uint64_t count;
+
+    (void)state;
+    thread_adopt(THREAD_WORKER, "worker");
+    cut_hurry(cut);
+    cut_hurry(cut);
+    assert_true(cut_hurried(cut));
+    assert_int_equal(read(fd, &count, sizeof count), sizeof count);
+    assert_int_equal(count, 1);
+    thread_adopt(THREAD_FLUSHER, "flusher");
+    cut_request(cut, 1);
+    assert_false(cut_hurried(cut));
+    cut_destroy(cut);
+    close(fd);
+}
+
+static void commits_tell_when_redis_is_down(void **state)
+{
+    struct commits *commits = commits_create();
+
+    (void)state;
+    thread_adopt(THREAD_FLUSHER, "flusher");
+    assert_true(commits_redis_down(commits, 1000000)); /* never reached */
+    commits_exchange_begun(commits);
+    assert_true(commits_redis_down(commits, 1000000));
+    commits_exchange_done(commits);
+    assert_false(commits_redis_down(commits, 0));
+    commits_exchange_begun(commits);
+    usleep(20000);
+    commits_exchange_begun(commits); /* the first one counts */
+    assert_true(commits_redis_down(commits, 10));
+    assert_false(commits_redis_down(commits, 1000000));
+    commits_exchange_done(commits);
+    assert_false(commits_redis_down(commits, 10));
+    assert_int_equal(commits_number(commits), 0);
+    commits_publish(commits, 9);
+    assert_int_equal(commits_number(commits), 9);
+    commits_destroy(commits);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(hand_over_under_load_loses_nothing),
+        cmocka_unit_test(answer_puts_a_stream_in_the_cut_of_its_packets),
+        cmocka_unit_test(hurry_wakes_the_flusher_once_a_cut),
+        cmocka_unit_test(commits_tell_when_redis_is_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,76 @@
+/*
+ * One request at a time asks Redis, under the lock; those who wait for the lock meanwhile find its
+ * answer fresh, so a storm of probes is at most one PING every HEALTH_CACHE_MS. The lock is held
+ * for as long as a PING may take (counts.h), and nothing else is taken under it.
+ */
+#include "http/health.h"
+
+#include "common/clock.h"
+#include "http/counts.h"
+#include "http/http.h"
+#include "http/reply.h"
+#include "http/request.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct health {
+    pthread_mutex_t lock;
+    bool redis_up;
+    uint64_t valid_until_ms;
+};
+
+struct health *health_create(void)
+{
+    struct health *health = calloc(1, sizeof *health);
+
+    if (health)
+        pthread_mutex_init(&health->lock, NULL);
+    return health;
+}
+
+void health_destroy(struct health *health)
+{
+    if (!health)
+        return;
+    pthread_mutex_destroy(&health->lock);
+    free(health);
+}
+
+static bool is_redis_up(struct health *health, struct counts *counts)
+{
+    char error[COUNTS_ERROR_BYTES];
+    bool up;
+
+    pthread_mutex_lock(&health->lock);
+    if (clock_now_ms() >= health->valid_until_ms) {
+        health->redis_up = counts_ping(counts, error) == COUNTS_OK;
+        health->valid_until_ms = clock_now_ms() + HEALTH_CACHE_MS;
+    }
+    up = health->redis_up;
+    pthread_mutex_unlock(&health->lock);
+    return up;
+}
+
+static int reply_text(struct request *request, int status, const char *text)
+{
+    return reply_body(request, status, "", text, strlen(text));
+}
+
+int health_serve_alive(struct request *request)
+{
+    return reply_text(request, 200, "{\"status\":\"ok\"}");
+}
+
+int health_serve_ready(struct request *request)
+{
+    const struct http_shared *shared = request->shared;
+
+    if (atomic_load(shared->options->draining))
+        return reply_text(request, 503, "{\"status\":\"not ready\",\"reason\":\"draining\"}");
+    if (!is_redis_up(shared->health, request->counts))
+        return reply_text(request, 503, "{\"status\":\"not ready\",\"reason\":\"redis down\"}");
+    return reply_text(request, 200, "{\"status\":\"ready\"}");
+}

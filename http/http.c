@@ -1,0 +1,245 @@
+/*
+ * Starts and stops civetweb, and hands its requests to the router.
+ *
+ * civetweb is used for what it is good at, connections and the reading of requests, and kept from
+ * all else: no document root, no scripts, no authentication, no pages of its own. Every request
+ * is taken in the begin_request callback, before civetweb looks for files, with its path as it
+ * was sent. Each of its threads has its own connection to Redis (struct counts), so a slow answer
+ * holds up one request and no lock.
+ */
+#include "http/http.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/thread.h"
+#include "http/counts.h"
+#include "http/health.h"
+#include "http/knock.h"
+#include "http/reader.h"
+#include "http/request.h"
+#include "http/router.h"
+
+#include <civetweb.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Connections served at once; further ones wait in civetweb's queue and in the backlog. */
+#define HTTP_THREADS "16"
+
+/* A request's head may take this much beside its device id, which percent-encoding can make three
+ * times as long. civetweb allocates the whole for each thread. */
+#define REQUEST_HEAD_BYTES (16 * 1024)
+#define REQUEST_MAX_BYTES  (1024 * 1024)
+
+#define CIVETWEB_WORKER 1 /* the type of the threads that serve connections, in its callbacks */
+
+struct http_server {
+    struct http_options options;
+    struct http_shared shared;
+    struct counts *reader_counts; /* the reader's connection to Redis; only its thread uses it */
+    struct mg_context *civetweb;
+    const char *host;  /* the address that civetweb listens on: the option's, as a rule */
+    char address[128]; /* the same with the port, as civetweb takes it: "127.0.0.1:8000" */
+    pthread_t starter;
+    char complaint[192]; /* the first thing that civetweb said while it started; else "" */
+};
+
+static int on_request(struct mg_connection *connection)
+{
+    const struct http_server *server = mg_get_user_data(mg_get_context(connection));
+
+    return router_handle(connection, &server->shared, mg_get_thread_pointer(connection));
+}
+
+static int on_unreadable(struct mg_connection *connection, int status, const char *message)
+{
+    router_handle_unreadable(connection, status, message);
+    return 0;
+}
+
+/* What civetweb says while it starts is kept for http_start()'s error; the rest is logged. */
+static int on_message(const struct mg_connection *connection, const char *message)
+{
+    struct http_server *server = mg_get_user_data(mg_get_context(connection));
+
+    if (!pthread_equal(pthread_self(), server->starter))
+        log_warn("civetweb: %s", message);
+    else if (!server->complaint[0])
+        snprintf(server->complaint, sizeof server->complaint, "%s", message);
+    return 1;
+}
+
+static void *on_thread_start(const struct mg_context *context, int type)
+{
+    const struct http_server *server = mg_get_user_data(context);
+
+    thread_adopt(THREAD_HTTP, "http");
+    return type == CIVETWEB_WORKER ? counts_create(&server->options.redis) : NULL;
+}
+
+static void on_thread_end(const struct mg_context *context, int type, void *thread)
+{
+    (void)context;
+    if (type == CIVETWEB_WORKER)
+        counts_destroy(thread);
+}
+
+static enum counts_result read_counts(void *source, const atomic_bool *stop,
+                                      struct snapshot **snapshot, char error[COUNTS_ERROR_BYTES])
+{
+    return counts_read_all(source, stop, snapshot, error);
+}
+
+/* Renders the address to listen on. Debian builds civetweb without IPv6, so that must be asked
+ * for. Returns 0, or -EAFNOSUPPORT with `error`. */
+static int render_address(struct http_server *server, char error[256])
+{
+    const char *bind = server->options.bind;
+    uint64_t port = server->options.port;
+    bool any = !strcmp(bind, "::");
+
+    server->host = bind;
+    if (!strchr(bind, ':')) {
+        snprintf(server->address, sizeof server->address, "%s:%" PRIu64, bind, port);
+    } else if (mg_check_feature(MG_FEATURES_IPV6) && any) {
+        snprintf(server->address, sizeof server->address, "+%" PRIu64, port); /* IPv4 as well */
+    } else if (mg_check_feature(MG_FEATURES_IPV6)) {
+        snprintf(server->address, sizeof server->address, "[%s]:%" PRIu64, bind, port);
+    } else if (any) {
+        log_warn("civetweb is built without IPv6 here: HTTP listens on all IPv4 addresses only");
+        server->host = "0.0.0.0";
+        snprintf(server->address, sizeof server->address, "%s:%" PRIu64, server->host, port);
+    } else {
+        snprintf(error, 256,
+                 "HTTP cannot listen on %.64s: civetweb is built without IPv6 here; choose an IPv4 "
+                 "address with --bind",
+                 bind);
+        return -EAFNOSUPPORT;
+    }
+    return 0;
+}
+
+static void explain_failure(const struct http_server *server, char error[256])
+{
+    if (strstr(server->complaint, strerror(EADDRINUSE)))
+        snprintf(error, 256,
+                 "HTTP port %" PRIu64 " on %.64s is in use: stop the program that holds it, or "
+                 "choose another one with --http-port",
+                 server->options.port, server->options.bind);
+    else
+        snprintf(error, 256, "HTTP cannot listen on port %" PRIu64 " of %.64s: %.120s",
+                 server->options.port, server->options.bind,
+                 server->complaint[0] ? server->complaint : "civetweb did not start");
+}
+
+/* Starts civetweb with all signals blocked, which its threads inherit, so that only main receives
+ * them. Returns 0, or -EIO with `error`. */
+static int start_civetweb(struct http_server *server, char error[256])
+{
+    static const struct mg_callbacks callbacks = {
+        .begin_request = on_request,
+        .http_error = on_unreadable,
+        .log_message = on_message,
+        .init_thread = on_thread_start,
+        .exit_thread = on_thread_end,
+    };
+    uint64_t request_bytes = REQUEST_HEAD_BYTES + 3 * server->options.max_device_id_bytes;
+    char request_text[24];
+    /* A name and its value a line. */
+    /* clang-format off */
+    const char *const options[] = {
+        "listening_ports", server->address,
+        "num_threads", HTTP_THREADS,
+        "max_request_size", request_text,
+        "request_timeout_ms", "10000",   /* for the head of a request, and for a stalled write */
+        "enable_keep_alive", "yes",
+        "keep_alive_timeout_ms", "500",  /* an idle connection holds a thread */
+        "tcp_nodelay", "1",
+        "decode_url", "no",              /* its decoder ends a path at %00 */
+        "enable_auth_domain_check", "no", /* takes requests for any host name */
+        NULL,
+    };
+    /* clang-format on */
+    sigset_t all, before;
+
+    snprintf(request_text, sizeof request_text, "%" PRIu64,
+             request_bytes < REQUEST_MAX_BYTES ? request_bytes : REQUEST_MAX_BYTES);
+    server->starter = pthread_self();
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    server->civetweb = mg_start(&callbacks, server, (const char **)options);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (server->civetweb)
+        return 0;
+    explain_failure(server, error);
+    return -EIO;
+}
+
+/* Everything that requests need; 0 or -ENOMEM, or the error of starting a thread. */
+static int create_shared(struct http_server *server)
+{
+    struct http_shared *shared = &server->shared;
+
+    shared->options = &server->options;
+    shared->started_ms = clock_now_ms();
+    shared->health = health_create();
+    server->reader_counts = counts_create(&server->options.redis);
+    if (!shared->health || !server->reader_counts)
+        return -ENOMEM;
+    shared->reader = reader_create(read_counts, server->reader_counts);
+    return shared->reader ? 0 : -errno;
+}
+
+static void destroy(struct http_server *server)
+{
+    reader_destroy(server->shared.reader);
+    counts_destroy(server->reader_counts);
+    health_destroy(server->shared.health);
+    mg_exit_library();
+    free(server);
+}
+
+struct http_server *http_start(const struct http_options *options, char error[256])
+{
+    struct http_server *server = calloc(1, sizeof *server);
+    int result;
+
+    thread_assert_role(THREAD_MAIN);
+    if (!server) {
+        snprintf(error, 256, "HTTP cannot start: %s", strerror(ENOMEM));
+        return NULL;
+    }
+    server->options = *options;
+    mg_init_library(0);
+    result = create_shared(server);
+    if (result) {
+        snprintf(error, 256, "HTTP cannot start: %s", strerror(-result));
+        goto err;
+    }
+    if (render_address(server, error) || start_civetweb(server, error))
+        goto err;
+    return server;
+
+err:
+    destroy(server);
+    return NULL;
+}
+
+void http_stop(struct http_server *server)
+{
+    struct knock *knock;
+
+    thread_assert_role(THREAD_MAIN);
+    if (!server)
+        return;
+    reader_stop(server->shared.reader);
+    knock = knock_start(server->host, server->options.port);
+    mg_stop(server->civetweb);
+    knock_stop(knock);
+    destroy(server);
+}

@@ -1,0 +1,47 @@
+/*
+ * The HTTP face, on civetweb: it serves what Redis holds, so that any number of tallyd instances
+ * over one Redis show one truth. It never touches the counting threads; it reads their statistics.
+ *
+ *     GET /metrics              JSON array of {"device_id": ..., "count": ...}, streamed
+ *     GET /devices/{device_id}  one such object, or 404
+ *     GET /stats                what this instance does: the balance of promise P3, and statistics
+ *     GET /healthz              200 while the process lives; never asks Redis
+ *     GET /readyz               200 when Redis answers and the server is not draining, else 503
+ */
+#ifndef TALLYD_HTTP_HTTP_H
+#define TALLYD_HTTP_HTTP_H
+
+#include "aggregator/redis.h"
+#include "common/compiler.h"
+#include "common/stats.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Everything here is borrowed and must outlive the server. */
+struct http_options {
+    const char *bind; /* an IPv4 or IPv6 address */
+    uint64_t port;
+    struct redis_options redis;
+    uint64_t max_device_id_bytes;
+
+    struct stats_worker *const *workers; /* one a worker */
+    size_t worker_count;
+    struct stats_flusher *flusher;
+    struct balance *balance;
+    const atomic_bool *draining; /* set by main */
+};
+
+struct http_server;
+
+/* Starts the server's threads. Returns NULL with a one-line reason in `error` (a port in use, for
+ * example). Called by: main. */
+struct http_server *http_start(const struct http_options *options, char error[256]) MUST_CHECK;
+
+/* Stops them: requests under way are cut short, and nothing is served after it returns. NULL does
+ * nothing. Called by: main. */
+void http_stop(struct http_server *server);
+
+#endif

@@ -1,0 +1,367 @@
+/*
+ * The life of a call. The packet path is call_receive(): it runs once a chunk of DATA, and its
+ * loop once a packet.
+ *
+ * Invariants: a call is in the waiting list exactly while it is ENDED; `received` grows only while
+ * it is OPEN; `cut` is set when it ends, so no packet of it is in a later cut. The waiting list is
+ * in order of `cut`, since cuts only grow.
+ */
+#include "server/call.h"
+
+#include "proto/packet.h"
+#include "proto/telemetry.pb-c.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <nghttp2/nghttp2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PATH             "/telemetry.TelemetryIngest/StreamPackets"
+#define MAX_HEADER_BYTES 16384 /* name + value + 32 each, as RFC 9113, 6.5.2, counts them */
+#define NUMBER_BYTES     21
+
+#define HEADER(n, v, l)                                                                            \
+    ((nghttp2_nv){(uint8_t *)(n), (uint8_t *)(v), sizeof(n) - 1, (l), NGHTTP2_NV_FLAG_NONE})
+#define REJECTED(reason) offsetof(struct balance_rejected, reason)
+
+struct call *call_create(struct call_context *context, struct connection *connection,
+                         struct nghttp2_session *session, int32_t stream_id)
+{
+    size_t feed_offset = (sizeof(struct call) + 15) & ~(size_t)15;
+    struct call *call = calloc(1, feed_offset + packet_feed_size(context->max_device_id_bytes));
+
+    if (!call)
+        return NULL;
+    call->context = context;
+    call->connection = connection;
+    call->session = session;
+    call->stream_id = stream_id;
+    call->feed = packet_feed_init((char *)call + feed_offset, context->max_device_id_bytes);
+    stats_add(&context->stats->streams_opened, 1);
+    return call;
+}
+
+/* ---- The waiting list --------------------------------------------------------------------- */
+
+static void waiting_append(struct call *call)
+{
+    struct call_context *context = call->context;
+
+    call->waiting_previous = context->waiting_last;
+    call->waiting_next = NULL;
+    if (context->waiting_last)
+        context->waiting_last->waiting_next = call;
+    else
+        context->waiting_first = call;
+    context->waiting_last = call;
+    stats_add(&context->stats->streams_waiting, 1);
+}
+
+static void waiting_remove(struct call *call)
+{
+    struct call_context *context = call->context;
+
+    if (call->waiting_previous)
+        call->waiting_previous->waiting_next = call->waiting_next;
+    else
+        context->waiting_first = call->waiting_next;
+    if (call->waiting_next)
+        call->waiting_next->waiting_previous = call->waiting_previous;
+    else
+        context->waiting_last = call->waiting_previous;
+    stats_add(&context->stats->streams_waiting, -1);
+}
+
+void call_destroy(struct call *call)
+{
+    if (!call)
+        return;
+    if (call->state == CALL_ENDED)
+        waiting_remove(call);
+    stats_add(&call->context->stats->streams_closed, 1);
+    free(call);
+}
+
+/* ---- Answers ------------------------------------------------------------------------------ */
+
+/* nghttp2 asks for the response's body: the Ack, and then the trailers that say OK. */
+static ssize_t read_ack(nghttp2_session *session, int32_t stream_id, uint8_t *out, size_t size,
+                        uint32_t *flags, nghttp2_data_source *source, void *user)
+{
+    struct call *call = source->ptr;
+    size_t left = (size_t)(call->ack_length - call->ack_sent), n = left < size ? left : size;
+    const nghttp2_nv trailers[] = {HEADER("grpc-status", "0", 1)};
+
+    (void)user;
+    memcpy(out, call->ack + call->ack_sent, n);
+    call->ack_sent += (uint8_t)n;
+    if (n == left) {
+        *flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
+        if (nghttp2_submit_trailer(session, stream_id, trailers, ARRAY_LENGTH(trailers)))
+            return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
+    return (ssize_t)n;
+}
+
+static void answer_ok(struct call *call)
+{
+    const nghttp2_nv headers[] = {
+        HEADER(":status", "200", 3),
+        HEADER("content-type", "application/grpc", 16),
+    };
+    nghttp2_data_provider body = {.source.ptr = call, .read_callback = read_ack};
+    Telemetry__Ack ack = TELEMETRY__ACK__INIT;
+    size_t length;
+
+    ack.received = call->received;
+    length = telemetry__ack__pack(&ack, call->ack + FRAME_HEADER_BYTES);
+    frame_write_header(call->ack, (uint32_t)length);
+    call->ack_length = (uint8_t)(FRAME_HEADER_BYTES + length);
+    if (nghttp2_submit_response(call->session, call->stream_id, headers, ARRAY_LENGTH(headers),
+                                &body) == 0)
+        stats_add(&call->context->stats->streams_acknowledged, 1);
+}
+
+/* Trailers only: one HEADERS frame that is the whole response. */
+static void answer_error(struct call *call)
+{
+    char status[NUMBER_BYTES], received[NUMBER_BYTES], message[3 * CALL_MESSAGE_BYTES];
+    int status_length = snprintf(status, sizeof status, "%d", call->status);
+    int received_length = snprintf(received, sizeof received, "%" PRIu64, call->received);
+    size_t message_length = grpc_encode_message(call->message, message, sizeof message);
+    const nghttp2_nv headers[] = {
+        HEADER(":status", "200", 3),
+        HEADER("content-type", "application/grpc", 16),
+        HEADER("grpc-status", status, (size_t)status_length),
+        HEADER("grpc-message", message, message_length),
+        HEADER("tally-received", received, (size_t)received_length),
+        HEADER("grpc-accept-encoding", "identity", 8),
+    };
+
+    nghttp2_submit_response(call->session, call->stream_id, headers, ARRAY_LENGTH(headers), NULL);
+}
+
+/* An answer that is no gRPC at all, for a peer that speaks none. */
+static void answer_http(struct call *call, const char *http_status)
+{
+    const nghttp2_nv headers[] = {HEADER(":status", http_status, 3)};
+
+    call->state = CALL_ANSWERED;
+    stats_add(&call->context->stats->streams_refused, 1);
+    nghttp2_submit_response(call->session, call->stream_id, headers, ARRAY_LENGTH(headers), NULL);
+}
+
+static void answer(struct call *call)
+{
+    call->state = CALL_ANSWERED;
+    if (call->status == GRPC_OK)
+        answer_ok(call);
+    else
+        answer_error(call);
+}
+
+struct call *call_answer_next(struct call_context *context, bool force)
+{
+    struct call *call = context->waiting_first;
+
+    if (!call)
+        return NULL;
+    if (call->cut > commits_number(context->commits)) {
+        if (!force)
+            return NULL;
+        call->status = GRPC_UNAVAILABLE;
+        snprintf(call->message, sizeof call->message,
+                 "the server stopped before these packets were committed");
+        call->received = 0; /* that is what this answer can vouch for */
+    }
+    waiting_remove(call);
+    answer(call);
+    return call;
+}
+
+void call_response_sent(struct call *call)
+{
+    if (!call->client_ended)
+        nghttp2_submit_rst_stream(call->session, NGHTTP2_FLAG_NONE, call->stream_id,
+                                  NGHTTP2_NO_ERROR);
+}
+
+/* ---- Ends --------------------------------------------------------------------------------- */
+
+static void end(struct call *call)
+{
+    if (call->received == 0) {
+        answer(call);
+        return;
+    }
+    call->state = CALL_ENDED;
+    call->cut = cut_number(call->context->cut);
+    waiting_append(call);
+    cut_hurry(call->context->cut);
+}
+
+static void fail(struct call *call, enum grpc_status status, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+
+static void fail(struct call *call, enum grpc_status status, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(call->message, sizeof call->message, format, args);
+    va_end(args);
+    call->status = status;
+    stats_add(&call->context->stats->streams_failed, 1);
+    end(call);
+}
+
+/* Refuses the call before anything of it is counted. */
+static void refuse(struct call *call, enum grpc_status status, const char *message)
+{
+    snprintf(call->message, sizeof call->message, "%s", message);
+    call->status = status;
+    stats_add(&call->context->stats->streams_refused, 1);
+    answer(call);
+}
+
+void call_client_ended(struct call *call)
+{
+    call->client_ended = true;
+    if (call->state != CALL_OPEN)
+        return;
+    if (frame_at_boundary(&call->reader))
+        end(call);
+    else
+        fail(call, GRPC_INTERNAL, "the stream ended inside packet %" PRIu64, call->received);
+}
+
+void call_interrupt(struct call *call)
+{
+    if (call->state == CALL_OPEN)
+        fail(call, GRPC_UNAVAILABLE, "shutting down");
+}
+
+/* ---- Headers ------------------------------------------------------------------------------ */
+
+static bool is(const uint8_t *bytes, size_t length, const char *text)
+{
+    return length == strlen(text) && memcmp(bytes, text, length) == 0;
+}
+
+int call_header(struct call *call, const uint8_t *name, size_t name_length, const uint8_t *value,
+                size_t value_length)
+{
+    size_t bytes = call->header_bytes + name_length + value_length + 32;
+
+    if (bytes > MAX_HEADER_BYTES)
+        return -E2BIG;
+    call->header_bytes = (uint32_t)bytes;
+    if (is(name, name_length, ":method"))
+        call->is_post = is(value, value_length, "POST");
+    else if (is(name, name_length, ":path"))
+        call->is_known_path = is(value, value_length, PATH);
+    else if (is(name, name_length, "content-type"))
+        call->is_grpc = grpc_is_content_type(value, value_length);
+    else if (is(name, name_length, "grpc-encoding"))
+        call->is_bad_encoding = !is(value, value_length, "identity");
+    return 0;
+}
+
+void call_begin(struct call *call)
+{
+    if (!call->is_post)
+        answer_http(call, "405");
+    else if (!call->is_grpc)
+        answer_http(call, "415");
+    else if (!call->is_known_path)
+        refuse(call, GRPC_UNIMPLEMENTED, "unknown method; this server has " PATH);
+    else if (call->is_bad_encoding)
+        refuse(call, GRPC_UNIMPLEMENTED, "unsupported grpc-encoding; send identity");
+    else if (call->context->shutting_down)
+        refuse(call, GRPC_UNAVAILABLE, "shutting down");
+    else if (commits_redis_down(call->context->commits, call->context->redis_grace_ms))
+        refuse(call, GRPC_UNAVAILABLE, "redis down");
+    else
+        call->state = CALL_OPEN;
+}
+
+/* ---- Packets ------------------------------------------------------------------------------ */
+
+static void reject_packet(struct call *call, enum packet_result result)
+{
+    enum grpc_status status = GRPC_INTERNAL;
+    size_t reason = REJECTED(malformed);
+
+    if (result == PACKET_ID_NOT_UTF8) {
+        reason = REJECTED(utf8);
+    } else if (result == PACKET_ID_EMPTY || result == PACKET_ID_TOO_LONG) {
+        status = GRPC_INVALID_ARGUMENT;
+        reason = REJECTED(device_id);
+    }
+    cut_reject(call->context->cut, reason);
+    fail(call, status, "packet %" PRIu64 " (the first is 0): %s", call->received,
+         packet_result_text(result));
+}
+
+static void reject_frame(struct call *call, enum frame_result result)
+{
+    uint64_t index = call->received;
+
+    if (result == FRAME_TOO_LARGE) {
+        cut_reject(call->context->cut, REJECTED(too_large));
+        fail(call, GRPC_RESOURCE_EXHAUSTED,
+             "packet %" PRIu64 " (the first is 0): %" PRIu32
+             " bytes are over the limit of %" PRIu32,
+             index, frame_length(&call->reader), call->context->max_message_bytes);
+        return;
+    }
+    cut_reject(call->context->cut, REJECTED(malformed));
+    fail(call, GRPC_INTERNAL, "packet %" PRIu64 " (the first is 0): %s", index,
+         result == FRAME_COMPRESSED ? "it is compressed, and the request names no grpc-encoding"
+                                    : "its compressed-flag byte is neither 0 nor 1");
+}
+
+static void take_packet(struct call *call, enum packet_result result, const struct packet_id *id)
+{
+    if (unlikely(result != PACKET_OK)) {
+        reject_packet(call, result);
+        return;
+    }
+    cut_count(call->context->cut, id->bytes, id->length);
+    call->received++;
+}
+
+void call_receive(struct call *call, const uint8_t *bytes, size_t length)
+{
+    struct call_context *context = call->context;
+    enum packet_result result;
+    struct frame_piece piece;
+    struct packet_id id;
+
+    while (call->state == CALL_OPEN) {
+        enum frame_result got =
+            frame_next(&call->reader, &bytes, &length, context->max_message_bytes, &piece);
+
+        switch (got) {
+        case FRAME_WHOLE:
+            result = packet_scan(piece.bytes, piece.length, context->max_device_id_bytes, &id);
+            take_packet(call, result, &id);
+            break;
+        case FRAME_LAST_PART:
+            packet_feed_part(call->feed, piece.bytes, piece.length);
+            result = packet_feed_end(call->feed, &id);
+            take_packet(call, result, &id);
+            break;
+        case FRAME_PART:
+            packet_feed_part(call->feed, piece.bytes, piece.length);
+            break;
+        case FRAME_MORE:
+            return;
+        default:
+            reject_frame(call, got);
+            return;
+        }
+    }
+}

@@ -1,0 +1,107 @@
+/*
+ * A call: one StreamPackets stream, from its headers to its answer.
+ *
+ *     OPEN ----------> ENDED ----------> ANSWERED
+ *     packets are      all that counted   status and trailers
+ *     counted          waits for its      are on their way
+ *                      commit
+ *
+ * A stream ends when the client ends it, when something in it is wrong, or when the server is
+ * shutting down. Whichever it is, its answer tells how many packets were counted, and so waits
+ * until Redis has confirmed the cut that holds the last of them. A stream of which nothing was
+ * counted is answered at once.
+ *
+ * Thread: worker, the one that owns the connection.
+ */
+#ifndef TALLYD_SERVER_CALL_H
+#define TALLYD_SERVER_CALL_H
+
+#include "aggregator/cut.h"
+#include "common/compiler.h"
+#include "common/stats.h"
+#include "proto/frame.h"
+#include "server/grpc.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct connection;
+struct nghttp2_session;
+struct packet_feed;
+
+/* What all calls of a worker share; borrowed. */
+struct call_context {
+    struct cut *cut;
+    struct commits *commits;
+    struct stats_worker *stats;
+    uint64_t redis_grace_ms;
+    uint32_t max_message_bytes;
+    size_t max_device_id_bytes;
+    bool shutting_down; /* new calls are refused */
+
+    /* Calls that have ended and wait for their commit, the oldest first. */
+    struct call *waiting_first, *waiting_last;
+};
+
+enum call_state { CALL_HEADERS, CALL_OPEN, CALL_ENDED, CALL_ANSWERED };
+
+#define CALL_MESSAGE_BYTES 160
+#define CALL_ACK_BYTES     (FRAME_HEADER_BYTES + 11) /* a field tag and a varint of ten bytes */
+
+/* Shown because the connection embeds its links; only call.c writes it. */
+struct call {
+    struct call_context *context;
+    struct connection *connection;
+    struct nghttp2_session *session;
+    struct call *next, *previous;                 /* of the connection */
+    struct call *waiting_next, *waiting_previous; /* of the context */
+    struct packet_feed *feed;                     /* behind the struct */
+    uint64_t received;                            /* packets counted */
+    uint64_t cut;                                 /* that holds the last of them */
+    int32_t stream_id;
+    enum call_state state;
+    enum grpc_status status;
+    struct frame_reader reader;
+    bool client_ended;
+
+    /* From the request headers. */
+    bool is_post, is_grpc, is_known_path, is_bad_encoding;
+    uint32_t header_bytes;
+
+    uint8_t ack[CALL_ACK_BYTES];
+    uint8_t ack_length, ack_sent;
+    char message[CALL_MESSAGE_BYTES];
+};
+
+/* Returns NULL with errno ENOMEM. `context`, `connection` and its `session` are borrowed. */
+struct call *call_create(struct call_context *context, struct connection *connection,
+                         struct nghttp2_session *session, int32_t stream_id) MUST_CHECK;
+
+/* Forgets the call, whatever its state; what it counted stays counted. NULL does nothing. */
+void call_destroy(struct call *call);
+
+/* Takes a request header. Returns 0, or -E2BIG when the headers are over the limit. */
+int call_header(struct call *call, const uint8_t *name, size_t name_length, const uint8_t *value,
+                size_t value_length) MUST_CHECK;
+
+/* The headers are complete: opens the call, or refuses it. */
+void call_begin(struct call *call);
+
+/* Takes bytes of the request body: counts every packet that they complete. */
+void call_receive(struct call *call, const uint8_t *bytes, size_t length);
+
+/* The client has ended its side. */
+void call_client_ended(struct call *call);
+
+/* Ends an open call with UNAVAILABLE because the server is shutting down. */
+void call_interrupt(struct call *call);
+
+/* Answers the oldest waiting call if its cut is committed, or, when `force` is set, even if not:
+ * then with UNAVAILABLE. Returns it, or NULL when there is none to answer. */
+struct call *call_answer_next(struct call_context *context, bool force);
+
+/* The response's last frame was sent: if the client goes on sending, tells it to stop. */
+void call_response_sent(struct call *call);
+
+#endif

@@ -1,0 +1,175 @@
+/* The option table. A row more here is an option more everywhere: parser, --help, --check-config,
+ * the README's table and the manual page. */
+#include "server/config.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <sched.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_WORKERS     256
+#define PASSWORD_BYTES  1024
+#define HOST_NAME_BYTES 256
+
+/* protobuf-c gives up on a message of 2^27 - 16 fields, and proto/packet.c does not; at 255 MiB or
+ * less no message can hold so many. */
+#define MAX_MESSAGE_BYTES (255u << 20)
+
+static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
+static const char *const log_formats[] = {"text", "json", NULL};
+
+#define FIELD(name) offsetof(struct config, name)
+#define TEXT(field, flag, env, def, metavar, help)                                                 \
+    {                                                                                              \
+        flag, env, OPT_STRING, FIELD(field), def, 0, 0, NULL, metavar, help, 0                     \
+    }
+#define NUMBER(field, flag, env, def, low, high, help)                                             \
+    {                                                                                              \
+        flag, env, OPT_NUMBER, FIELD(field), def, low, high, NULL, "N", help, 0                    \
+    }
+#define CHOICE(field, flag, env, def, choices, help)                                               \
+    {                                                                                              \
+        flag, env, OPT_CHOICE, FIELD(field), def, 0, 0, choices, NULL, help, 0                     \
+    }
+#define COMMAND(field, flag, help)                                                                 \
+    {                                                                                              \
+        flag, NULL, OPT_FLAG, FIELD(field), NULL, 0, 0, NULL, NULL, help, OPT_COMMAND              \
+    }
+
+static const struct opt_row rows[] = {
+    TEXT(bind, "bind", "BIND", "127.0.0.1", "ADDRESS",
+         "IPv4 or IPv6 address to listen on, for gRPC and HTTP; 0.0.0.0 or :: is every one"),
+    NUMBER(grpc_port, "grpc-port", "GRPC_PORT", "50051", 1, 65535,
+           "port for gRPC: HTTP/2 without TLS, prior knowledge"),
+    NUMBER(http_port, "http-port", "HTTP_PORT", "8000", 1, 65535, "port for HTTP"),
+    TEXT(redis_host, "redis-host", "REDIS_HOST", "localhost", "HOST", "where Redis runs"),
+    NUMBER(redis_port, "redis-port", "REDIS_PORT", "6379", 1, 65535, "Redis's port"),
+    TEXT(redis_socket, "redis-socket", "REDIS_SOCKET", NULL, "PATH",
+         "Redis's Unix socket, used instead of host and port"),
+    TEXT(redis_username, "redis-username", "REDIS_USERNAME", NULL, "NAME",
+         "Redis user (ACL) to log in as, with the password"),
+    {"redis-password", "REDIS_PASSWORD", OPT_STRING, FIELD(redis_password), NULL, 0, 0, NULL,
+     "PASSWORD", "Redis password; a file or the environment is safer than a flag", OPT_SECRET},
+    TEXT(redis_password_file, "redis-password-file", "REDIS_PASSWORD_FILE", NULL, "PATH",
+         "file whose first line is the Redis password"),
+    NUMBER(redis_db, "redis-db", "REDIS_DB", "0", 0, 65535, "Redis database"),
+    TEXT(redis_key, "redis-key", "REDIS_KEY", "device_metrics", "KEY",
+         "Redis hash of the counts; all other keys of tallyd start with it and a colon"),
+    TEXT(instance, "instance", "INSTANCE", NULL, "NAME",
+         "name of this instance's ledger in Redis, unique and lasting; host name:gRPC port if "
+         "not set"),
+    NUMBER(workers, "workers", "WORKERS", "0", 0, MAX_WORKERS,
+           "threads that receive and count; 0 is one a core"),
+    NUMBER(flush_interval_ms, "flush-interval-ms", "FLUSH_INTERVAL_MS", "100", 1, 60000,
+           "milliseconds between two commits when no ended stream waits for its Ack"),
+    NUMBER(redis_grace_ms, "redis-grace-ms", "REDIS_GRACE_MS", "5000", 0, 3600000,
+           "milliseconds without an answer of Redis after which new streams are refused"),
+    NUMBER(drain_timeout_ms, "drain-timeout-ms", "DRAIN_TIMEOUT_MS", "30000", 0, 3600000,
+           "milliseconds that streams and the last commit get after SIGTERM"),
+    NUMBER(max_devices, "max-devices", "MAX_DEVICES", "10000000", 1, 1000000000,
+           "devices with a count of their own; the packets of further ones go to __overflow__"),
+    NUMBER(max_device_id_bytes, "max-device-id-bytes", "MAX_DEVICE_ID_BYTES", "256", 1, 65535,
+           "bytes of a device_id"),
+    NUMBER(max_message_bytes, "max-message-bytes", "MAX_MESSAGE_BYTES", "4194304", 1,
+           MAX_MESSAGE_BYTES, "bytes of one packet on the wire"),
+    CHOICE(log_level, "log-level", "LOG_LEVEL", "info", log_levels, "least level to log"),
+    CHOICE(log_format, "log-format", "LOG_FORMAT", "text", log_formats, "one line a message"),
+    {"config", NULL, OPT_STRING, FIELD(file), NULL, 0, 0, NULL, "FILE",
+     "file of \"name = value\" lines, names as above without the dashes", OPT_FILE},
+    COMMAND(check_config, "check-config", "check the options, say what is wrong, and exit"),
+    COMMAND(healthcheck, "healthcheck", "ask the tallyd on http-port whether it lives, and exit"),
+    COMMAND(version, "version", "print the version and exit"),
+    COMMAND(help, "help", "print this and exit"),
+};
+
+const struct opt_table config_table = {
+    .program = "tallyd",
+    .synopsis = "Usage: tallyd [OPTION]...\n\n"
+                "Counts telemetry packets per device: gRPC streams in, exact counts in Redis.",
+    .epilogue = "A flag beats the environment, which beats the file. Exit status: 0 all committed, "
+                "1 cannot\nstart, 2 wrong options, 3 stopped with packets that Redis never "
+                "confirmed, 4 fenced by\nanother instance of the same name.",
+    .rows = rows,
+    .count = ARRAY_LENGTH(rows),
+};
+
+static int read_password(struct config *config, char error[OPT_ERROR_BYTES])
+{
+    char line[PASSWORD_BYTES];
+    FILE *file = fopen(config->redis_password_file, "re");
+
+    if (!file || !fgets(line, sizeof line, file)) {
+        snprintf(error, OPT_ERROR_BYTES, "--redis-password-file: cannot read %.200s: %s",
+                 config->redis_password_file, file ? "it is empty" : strerror(errno));
+        if (file)
+            fclose(file);
+        return -EINVAL;
+    }
+    fclose(file);
+    line[strcspn(line, "\r\n")] = '\0';
+    free(config->redis_password);
+    config->redis_password = strdup(line);
+    return config->redis_password ? 0 : -ENOMEM;
+}
+
+/* A host name and a port, so that two instances on one host do not fence each other. */
+static int name_instance(struct config *config)
+{
+    char host[HOST_NAME_BYTES] = "localhost";
+
+    gethostname(host, sizeof host - 1);
+    if (asprintf(&config->instance, "%s:%u", host, (unsigned)config->grpc_port) < 0) {
+        config->instance = NULL;
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+static bool is_address(const char *text)
+{
+    struct in6_addr address;
+
+    return inet_pton(AF_INET, text, &address) == 1 || inet_pton(AF_INET6, text, &address) == 1;
+}
+
+/* The cores that this process may run on: a container's share, not the whole machine. */
+static uint64_t usable_cores(void)
+{
+    cpu_set_t set;
+    int cores = sched_getaffinity(0, sizeof set, &set) ? 1 : CPU_COUNT(&set);
+
+    return cores > MAX_WORKERS ? MAX_WORKERS : (uint64_t)cores;
+}
+
+int config_load(struct config *config, int argc, char **argv, char error[OPT_ERROR_BYTES])
+{
+    int result = opt_load(&config_table, config, argc, argv, error);
+
+    if (result || config->help || config->version)
+        return result;
+    if (!is_address(config->bind)) {
+        snprintf(error, OPT_ERROR_BYTES, "--bind: \"%.80s\" is not an IPv4 or IPv6 address",
+                 config->bind);
+        return -EINVAL;
+    }
+    if (config->redis_password_file && (result = read_password(config, error)))
+        return result;
+    if (!config->instance && (result = name_instance(config)))
+        return result;
+    if (config->redis_username && !config->redis_password) {
+        snprintf(error, OPT_ERROR_BYTES, "--redis-username: a password is needed with it");
+        return -EINVAL;
+    }
+    if (!config->workers)
+        config->workers = usable_cores();
+    return 0;
+}
+
+void config_free(struct config *config)
+{
+    opt_free(&config_table, config);
+}

@@ -1,0 +1,40 @@
+/*
+ * tallyd's options: the one table (config.c) and the struct that it fills. Only main reads the
+ * struct; each module gets an options struct of its own.
+ */
+#ifndef TALLYD_SERVER_CONFIG_H
+#define TALLYD_SERVER_CONFIG_H
+
+#include "common/compiler.h"
+#include "common/opt.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct config {
+    char *bind;
+    uint64_t grpc_port, http_port;
+    char *redis_host;
+    uint64_t redis_port;
+    char *redis_socket, *redis_username, *redis_password, *redis_password_file;
+    uint64_t redis_db;
+    char *redis_key;
+    char *instance;
+    uint64_t workers;
+    uint64_t flush_interval_ms, redis_grace_ms, drain_timeout_ms;
+    uint64_t max_devices, max_device_id_bytes, max_message_bytes;
+    int log_level, log_format;
+    char *file;
+    bool check_config, healthcheck, version, help;
+};
+
+extern const struct opt_table config_table;
+
+/* Fills `config` from the command line, the environment and the file, reads the password file,
+ * and works out what depends on the machine (instance, workers). Returns 0, or -EINVAL with one
+ * line in `error`. Whatever it returns, config_free() releases the fields. Called by: main. */
+int config_load(struct config *config, int argc, char **argv,
+                char error[OPT_ERROR_BYTES]) MUST_CHECK;
+void config_free(struct config *config);
+
+#endif

@@ -1,0 +1,405 @@
+/*
+ * Start order, the accept loop, and the drain: each is written once, here.
+ *
+ * New connections go to the worker that has the fewest. That spreads few fat connections as evenly
+ * as many thin ones, which SO_REUSEPORT, hashing addresses, does not.
+ */
+#include "server/server.h"
+
+#include "aggregator/cut.h"
+#include "aggregator/flusher.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "http/http.h"
+#include "server/listener.h"
+#include "server/worker.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define MAX_CONNECTIONS 16384 /* about 25 KB each in nghttp2: 400 MB */
+#define ACCEPT_BURST    64    /* connections taken before the signal is looked at again */
+#define ACCEPT_PAUSE_MS 100   /* when the process has no file descriptor left */
+#define DRAIN_POLL_MS   5
+
+struct server {
+    const struct config *config;
+    int listener, wake_fd, event_fd; /* wake_fd: workers -> flusher; event_fd: flusher -> main */
+    size_t worker_count;
+    uint64_t *given; /* connections handed to each worker, ever */
+    struct cut **cuts;
+    struct worker **workers;
+    struct stats_worker **worker_stats;
+    struct stats_flusher *flusher_stats;
+    struct balance balance;
+    struct commits *commits;
+    struct flusher *flusher;
+    struct http_server *http;
+    size_t workers_running;
+    atomic_bool draining; /* read by HTTP's threads */
+    struct log_limit accept_limit;
+};
+
+/* ---- Start ---------------------------------------------------------------------------------- */
+
+static struct redis_options redis_options(const struct config *config)
+{
+    return (struct redis_options){
+        .host = config->redis_host,
+        .port = config->redis_port,
+        .socket = config->redis_socket,
+        .username = config->redis_username,
+        .password = config->redis_password,
+        .db = config->redis_db,
+        .key = config->redis_key,
+    };
+}
+
+static struct worker *create_worker(struct server *server, size_t i,
+                                    const struct hash_key *hash_key)
+{
+    const struct config *config = server->config;
+    struct worker_options options = {
+        .number = (unsigned)i,
+        .commits = server->commits,
+        .redis_grace_ms = config->redis_grace_ms,
+        .max_message_bytes = (uint32_t)config->max_message_bytes,
+        .max_device_id_bytes = (size_t)config->max_device_id_bytes,
+    };
+
+    server->worker_stats[i] = aligned_alloc(CACHE_LINE_BYTES, sizeof(struct stats_worker));
+    server->cuts[i] = cut_create(hash_key, (size_t)config->max_devices, server->wake_fd);
+    if (!server->worker_stats[i] || !server->cuts[i])
+        return NULL;
+    memset(server->worker_stats[i], 0, sizeof(struct stats_worker));
+    options.cut = server->cuts[i];
+    options.stats = server->worker_stats[i];
+    return worker_create(&options);
+}
+
+static struct flusher *create_flusher(struct server *server, const struct hash_key *hash_key)
+{
+    const struct config *config = server->config;
+    const struct flusher_options options = {
+        .redis = redis_options(config),
+        .instance = config->instance,
+        .interval_ms = config->flush_interval_ms,
+        .max_counters = config->max_devices,
+        .hash_key = *hash_key,
+        .cuts = server->cuts,
+        .cut_count = server->worker_count,
+        .commits = server->commits,
+        .stats = server->flusher_stats,
+        .balance = &server->balance,
+        .wake_fd = server->wake_fd,
+        .event_fd = server->event_fd,
+    };
+
+    return flusher_create(&options);
+}
+
+/* Makes all parts, and starts none. Returns 0 or a negative errno. */
+static int create_parts(struct server *server)
+{
+    struct hash_key hash_key;
+    size_t n = server->worker_count;
+
+    if (getrandom(&hash_key, sizeof hash_key, 0) != sizeof hash_key)
+        return -errno;
+    server->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    server->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    server->given = calloc(n, sizeof *server->given);
+    server->cuts = calloc(n, sizeof *server->cuts);
+    server->workers = calloc(n, sizeof *server->workers);
+    server->worker_stats = calloc(n, sizeof *server->worker_stats);
+    server->flusher_stats = aligned_alloc(CACHE_LINE_BYTES, sizeof *server->flusher_stats);
+    server->commits = commits_create();
+    if (server->wake_fd < 0 || server->event_fd < 0 || !server->given || !server->cuts ||
+        !server->workers || !server->worker_stats || !server->flusher_stats || !server->commits)
+        return -ENOMEM;
+    memset(server->flusher_stats, 0, sizeof *server->flusher_stats);
+    for (size_t i = 0; i < n; i++) {
+        server->workers[i] = create_worker(server, i, &hash_key);
+        if (!server->workers[i])
+            return -ENOMEM;
+    }
+    server->flusher = create_flusher(server, &hash_key);
+    return server->flusher ? 0 : -ENOMEM;
+}
+
+/* Starts the threads; order important: the flusher waits for answers of running workers. */
+static int start_threads(struct server *server)
+{
+    int error = 0;
+
+    for (size_t i = 0; !error && i < server->worker_count; i++) {
+        error = worker_start(server->workers[i]);
+        server->workers_running += !error;
+    }
+    return error ? error : flusher_start(server->flusher);
+}
+
+static struct http_server *start_http(struct server *server, char error[OPT_ERROR_BYTES])
+{
+    const struct config *config = server->config;
+    const struct http_options options = {
+        .bind = config->bind,
+        .port = config->http_port,
+        .redis = redis_options(config),
+        .max_device_id_bytes = config->max_device_id_bytes,
+        .workers = server->worker_stats,
+        .worker_count = server->worker_count,
+        .flusher = server->flusher_stats,
+        .balance = &server->balance,
+        .draining = &server->draining,
+    };
+
+    return http_start(&options, error);
+}
+
+/* As many descriptors as the machine allows: each connection takes one. */
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static void log_start(const struct server *server)
+{
+    const struct config *config = server->config;
+    const struct redis_options redis = redis_options(config);
+    char address[REDIS_ERROR_BYTES];
+
+    log_info("tallyd " TALLYD_VERSION ": gRPC on %s:%" PRIu64 ", HTTP on %s:%" PRIu64
+             ", Redis at %s, instance %s, %zu worker%s",
+             config->bind, config->grpc_port, config->bind, config->http_port,
+             redis_address(&redis, address), config->instance, server->worker_count,
+             server->worker_count == 1 ? "" : "s");
+}
+
+struct server *server_start(const struct config *config, char error[OPT_ERROR_BYTES])
+{
+    struct server *server = calloc(1, sizeof *server);
+    int result;
+
+    if (!server) {
+        snprintf(error, OPT_ERROR_BYTES, "out of memory");
+        return NULL;
+    }
+    server->config = config;
+    server->worker_count = (size_t)config->workers;
+    server->wake_fd = server->event_fd = -1;
+    balance_init(&server->balance);
+    raise_file_limit();
+    server->listener = listener_open(config->bind, (uint16_t)config->grpc_port);
+    if (server->listener < 0) {
+        snprintf(error, OPT_ERROR_BYTES, "cannot listen for gRPC on %s, port %" PRIu64 ": %s%s",
+                 config->bind, config->grpc_port, strerror(-server->listener),
+                 server->listener == -EADDRINUSE ? "; choose another with --grpc-port" : "");
+        goto err;
+    }
+    if ((result = create_parts(server)) || (result = start_threads(server))) {
+        snprintf(error, OPT_ERROR_BYTES, "cannot start: %s", strerror(-result));
+        goto err;
+    }
+    server->http = start_http(server, error);
+    if (!server->http)
+        goto err;
+    log_start(server);
+    return server;
+
+err:
+    server_destroy(server);
+    return NULL;
+}
+
+/* ---- Run ------------------------------------------------------------------------------------ */
+
+static uint64_t open_connections(const struct server *server, size_t worker)
+{
+    return server->given[worker] - stats_get(&server->worker_stats[worker]->connections_closed);
+}
+
+static void hand_over(struct server *server, int fd)
+{
+    size_t best = 0;
+    uint64_t total = 0;
+
+    for (size_t i = 0; i < server->worker_count; i++) {
+        total += open_connections(server, i);
+        if (open_connections(server, i) < open_connections(server, best))
+            best = i;
+    }
+    if (total >= MAX_CONNECTIONS) {
+        close(fd);
+        if (log_limit_allows(&server->accept_limit))
+            log_warn("refused a connection: %d are open", MAX_CONNECTIONS);
+        return;
+    }
+    if (worker_give(server->workers[best], fd) == 0)
+        server->given[best]++;
+}
+
+/* Returns false when connections wait that cannot be accepted now. */
+static bool accept_burst(struct server *server)
+{
+    for (int i = 0; i < ACCEPT_BURST; i++) {
+        int fd = listener_accept(server->listener);
+
+        if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM || fd == -ENOBUFS) {
+            if (log_limit_allows(&server->accept_limit))
+                log_warn("cannot accept connections: %s", strerror(-fd));
+            return false;
+        }
+        if (fd == -EAGAIN)
+            return true;
+        if (fd >= 0)
+            hand_over(server, fd);
+    }
+    return true;
+}
+
+void server_run(struct server *server, int signal_fd)
+{
+    struct pollfd fds[] = {
+        {.fd = signal_fd, .events = POLLIN},
+        {.fd = server->event_fd, .events = POLLIN},
+        {.fd = server->listener, .events = POLLIN},
+    };
+    bool accepting = true;
+
+    for (;;) {
+        poll(fds, accepting ? 3 : 2, accepting ? -1 : ACCEPT_PAUSE_MS);
+        if (fds[0].revents || fds[1].revents)
+            return;
+        accepting = accept_burst(server);
+    }
+}
+
+/* ---- Drain ---------------------------------------------------------------------------------- */
+
+static void set_stage(struct server *server, enum worker_stage stage)
+{
+    for (size_t i = 0; i < server->workers_running; i++)
+        worker_set_stage(server->workers[i], stage);
+}
+
+static uint64_t open_streams(const struct server *server)
+{
+    uint64_t total = 0;
+
+    for (size_t i = 0; i < server->worker_count; i++)
+        total += worker_streams(server->workers[i]);
+    return total;
+}
+
+/* Waits until no stream is open, at most until `deadline_ms`. False when a signal or the flusher
+ * says that there is no point in waiting longer. */
+static bool wait_for_streams(struct server *server, uint64_t deadline_ms, int signal_fd)
+{
+    struct pollfd fds[] = {
+        {.fd = signal_fd, .events = POLLIN},
+        {.fd = server->event_fd, .events = POLLIN},
+    };
+
+    while (open_streams(server) && clock_now_ms() < deadline_ms) {
+        if (poll(fds, 2, DRAIN_POLL_MS) > 0)
+            return false;
+    }
+    return true;
+}
+
+static enum server_end report(const struct flusher_result *left)
+{
+    if (left->packets)
+        log_error("%" PRIu64 " packets of %" PRIu64 " devices were never committed to Redis, and "
+                  "none of them acknowledged%s",
+                  left->packets, left->devices,
+                  left->unknown ? " (the last transaction was sent, but its outcome is not known)"
+                                : "");
+    if (left->fenced)
+        return SERVER_FENCED;
+    if (left->packets)
+        return SERVER_NOT_COMMITTED;
+    log_info("all is committed; goodbye");
+    return SERVER_COMMITTED;
+}
+
+enum server_end server_drain(struct server *server, int signal_fd)
+{
+    uint64_t timeout = server->config->drain_timeout_ms, start = clock_now_ms();
+    uint64_t deadline = start + timeout;
+    struct flusher_result left;
+
+    log_info("draining: %" PRIu64 " streams are open; they get %" PRIu64 " ms",
+             open_streams(server), timeout);
+    /* 1. No new connections, no new streams; /readyz says so. */
+    atomic_store(&server->draining, true);
+    close(server->listener);
+    server->listener = -1;
+    set_stage(server, WORKER_DRAINING);
+    /* 2. Streams end by themselves; a quarter of the time is kept for those that do not. */
+    if (!wait_for_streams(server, deadline - timeout / 4, signal_fd))
+        deadline = clock_now_ms();
+    set_stage(server, WORKER_INTERRUPT);
+    if (!wait_for_streams(server, deadline, signal_fd))
+        deadline = clock_now_ms();
+    /* 3. The last cut and the last commit, while the workers can still answer. */
+    left = flusher_stop(server->flusher, deadline);
+    /* 4. The last answers. */
+    set_stage(server, WORKER_STOPPING);
+    for (; server->workers_running; server->workers_running--)
+        worker_join(server->workers[server->workers_running - 1]);
+    /* 5. HTTP last: it can be asked until the end. */
+    http_stop(server->http);
+    server->http = NULL;
+    return report(&left);
+}
+
+void server_destroy(struct server *server)
+{
+    if (!server)
+        return;
+    http_stop(server->http);
+    if (server->flusher)
+        flusher_stop(server->flusher, 0);
+    set_stage(server, WORKER_STOPPING);
+    for (; server->workers_running; server->workers_running--)
+        worker_join(server->workers[server->workers_running - 1]);
+    flusher_destroy(server->flusher);
+    for (size_t i = 0; i < server->worker_count; i++) {
+        if (server->workers)
+            worker_destroy(server->workers[i]);
+        if (server->cuts)
+            cut_destroy(server->cuts[i]);
+        if (server->worker_stats)
+            free(server->worker_stats[i]);
+    }
+    commits_destroy(server->commits);
+    balance_fini(&server->balance);
+    free(server->flusher_stats);
+    free(server->worker_stats);
+    free(server->workers);
+    free(server->cuts);
+    free(server->given);
+    if (server->listener >= 0)
+        close(server->listener);
+    if (server->wake_fd >= 0)
+        close(server->wake_fd);
+    if (server->event_fd >= 0)
+        close(server->event_fd);
+    free(server);
+}

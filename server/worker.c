@@ -1,0 +1,371 @@
+/*
+ * The worker's round: wait for events; receive from each connection that has something, answering
+ * a request for a cut between any two receives; take new connections; acknowledge what was
+ * committed; send; destroy what ended.
+ *
+ * Connections come through a pipe of file descriptors: the kernel's queue between main and the
+ * worker. Wake-ups (a cut, a commit, a stage) come through the cut's eventfd. Whoever finds a
+ * connection at its end only marks it; the round's last step destroys it, so that an event that is
+ * still to be looked at never points to freed memory.
+ */
+#include "server/worker.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/thread.h"
+#include "server/connection.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#define RECEIVE_BYTES   (256 << 10) /* larger receives mean fewer calls and fewer split packets */
+#define MAX_EVENTS      64
+#define INBOX_FDS       64   /* taken from the pipe at once */
+#define GOAWAY_DELAY_MS 100  /* for streams that are under way when the first GOAWAY is sent */
+#define LINGER_MS       1000 /* for a peer to end its side after we have ended ours */
+#define TICK_MS         1000 /* between two looks for peers that linger */
+
+struct worker {
+    struct worker_options options;
+    struct connection_context context;
+    int epoll_fd;
+    int inbox[2]; /* a pipe: main writes fds, the worker reads them */
+    pthread_t thread;
+
+    struct connection *connections; /* the newest first */
+    struct connection *to_send;     /* those with output to be sent this round */
+    struct connection *dead;        /* those to destroy at the end of the round */
+    uint64_t reap_ms;               /* when to look for lingering peers next */
+
+    enum worker_stage stage;     /* the last one acted on */
+    uint64_t goaway_ms;          /* when the final GOAWAY is due; 0: not, or done */
+    uint64_t stopping_ms;        /* when WORKER_STOPPING began */
+    _Atomic int requested_stage; /* writer: main */
+};
+
+/* ---- Create and destroy --------------------------------------------------------------------- */
+
+static int watch(struct worker *worker, int fd, void *who)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = who};
+
+    return epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
+struct worker *worker_create(const struct worker_options *options)
+{
+    struct worker *worker = calloc(1, sizeof *worker);
+    int error;
+
+    if (!worker)
+        return NULL;
+    worker->options = *options;
+    worker->inbox[0] = worker->inbox[1] = -1;
+    worker->context.calls = (struct call_context){
+        .cut = options->cut,
+        .commits = options->commits,
+        .stats = options->stats,
+        .redis_grace_ms = options->redis_grace_ms,
+        .max_message_bytes = options->max_message_bytes,
+        .max_device_id_bytes = options->max_device_id_bytes,
+    };
+    worker->context.buffer_bytes = RECEIVE_BYTES;
+    worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (worker->epoll_fd < 0 || pipe2(worker->inbox, O_NONBLOCK | O_CLOEXEC))
+        goto err;
+    /* The two that are no connections are told apart by where their pointers point. */
+    if (watch(worker, worker->inbox[0], &worker->inbox) ||
+        watch(worker, cut_worker_fd(options->cut), worker))
+        goto err;
+    worker->context.buffer = malloc(RECEIVE_BYTES);
+    if (!worker->context.buffer)
+        goto err;
+    return worker;
+
+err:
+    error = errno;
+    worker_destroy(worker);
+    errno = error;
+    return NULL;
+}
+
+void worker_destroy(struct worker *worker)
+{
+    if (!worker)
+        return;
+    for (int i = 0; i < 2; i++) {
+        if (worker->inbox[i] >= 0)
+            close(worker->inbox[i]);
+    }
+    if (worker->epoll_fd >= 0)
+        close(worker->epoll_fd);
+    free(worker->context.buffer);
+    free(worker);
+}
+
+/* ---- Connections ---------------------------------------------------------------------------- */
+
+static void mark_dead(struct worker *worker, struct connection *connection)
+{
+    struct connection_links *links = connection_links(connection);
+
+    if (!links->dead) {
+        links->dead = true;
+        links->next_dead = worker->dead;
+        worker->dead = connection;
+    }
+}
+
+static void mark_to_send(struct worker *worker, struct connection *connection)
+{
+    struct connection_links *links = connection_links(connection);
+
+    if (!links->to_send) {
+        links->to_send = true;
+        links->next_to_send = worker->to_send;
+        worker->to_send = connection;
+    }
+}
+
+static void take_connection(struct worker *worker, int fd)
+{
+    struct connection *connection = connection_create(&worker->context, fd);
+    struct connection_links *links;
+
+    if (!connection) {
+        log_warn("cannot take a connection: out of memory");
+        return;
+    }
+    stats_add(&worker->options.stats->connections_opened, 1);
+    links = connection_links(connection);
+    links->next = worker->connections;
+    if (links->next)
+        connection_links(links->next)->previous = connection;
+    worker->connections = connection;
+    if (watch(worker, fd, connection))
+        mark_dead(worker, connection);
+    if (worker->stage >= WORKER_DRAINING)
+        connection_goaway(connection);
+    mark_to_send(worker, connection);
+}
+
+static void take_inbox(struct worker *worker)
+{
+    int fds[INBOX_FDS];
+    ssize_t bytes = read(worker->inbox[0], fds, sizeof fds);
+
+    for (ssize_t i = 0; i < bytes / (ssize_t)sizeof fds[0]; i++)
+        take_connection(worker, fds[i]);
+}
+
+static void unlink_connection(struct worker *worker, struct connection_links *links)
+{
+    if (links->previous)
+        connection_links(links->previous)->next = links->next;
+    else
+        worker->connections = links->next;
+    if (links->next)
+        connection_links(links->next)->previous = links->previous;
+}
+
+static void destroy_dead(struct worker *worker)
+{
+    while (worker->dead) {
+        struct connection *connection = worker->dead;
+        struct connection_links *links = connection_links(connection);
+
+        worker->dead = links->next_dead;
+        unlink_connection(worker, links);
+        connection_destroy(connection);
+        stats_add(&worker->options.stats->connections_closed, 1);
+    }
+}
+
+static void send_output(struct worker *worker)
+{
+    while (worker->to_send) {
+        struct connection *connection = worker->to_send;
+        struct connection_links *links = connection_links(connection);
+        bool wants_write;
+
+        worker->to_send = links->next_to_send;
+        links->to_send = false;
+        if (!connection_send(connection)) {
+            mark_dead(worker, connection);
+            continue;
+        }
+        wants_write = connection_wants_write(connection);
+        if (wants_write != links->polls_write) {
+            struct epoll_event event = {.events = EPOLLIN | (wants_write ? EPOLLOUT : 0),
+                                        .data.ptr = connection};
+
+            epoll_ctl(worker->epoll_fd, EPOLL_CTL_MOD, connection_fd(connection), &event);
+            links->polls_write = wants_write;
+        }
+    }
+}
+
+/* Gives up on peers that do not end their side; once the worker stops, on all of them. */
+static void reap_lingering(struct worker *worker)
+{
+    uint64_t now = clock_now_ms();
+    bool all = worker->stopping_ms && now >= worker->stopping_ms + LINGER_MS;
+
+    if (now < worker->reap_ms && !all)
+        return;
+    worker->reap_ms = now + TICK_MS;
+    for (struct connection *c = worker->connections; c; c = connection_links(c)->next) {
+        uint64_t since = connection_shut_ms(c);
+
+        if (all || (since && now >= since + LINGER_MS))
+            mark_dead(worker, c);
+    }
+}
+
+/* ---- Answers and stages --------------------------------------------------------------------- */
+
+/* Answers every call whose cut is committed; all calls, when `force` is set. */
+static void acknowledge(struct worker *worker, bool force)
+{
+    struct call *call;
+
+    while ((call = call_answer_next(&worker->context.calls, force)))
+        mark_to_send(worker, call->connection);
+}
+
+static void for_each_connection(struct worker *worker, void (*act)(struct connection *))
+{
+    for (struct connection *c = worker->connections; c; c = connection_links(c)->next) {
+        act(c);
+        mark_to_send(worker, c);
+    }
+}
+
+/* Acts on the stages that main has asked for, one after the other. */
+static void follow_stage(struct worker *worker)
+{
+    enum worker_stage requested =
+        (enum worker_stage)atomic_load_explicit(&worker->requested_stage, memory_order_acquire);
+
+    if (worker->stage < WORKER_DRAINING && requested >= WORKER_DRAINING) {
+        worker->stage = WORKER_DRAINING;
+        worker->goaway_ms = clock_now_ms() + GOAWAY_DELAY_MS;
+        for_each_connection(worker, connection_announce_goaway);
+    }
+    if (worker->goaway_ms && clock_now_ms() >= worker->goaway_ms) {
+        worker->goaway_ms = 0;
+        for_each_connection(worker, connection_goaway);
+    }
+    if (worker->stage < WORKER_INTERRUPT && requested >= WORKER_INTERRUPT) {
+        worker->stage = WORKER_INTERRUPT;
+        worker->context.calls.shutting_down = true;
+        for_each_connection(worker, connection_interrupt);
+    }
+    if (worker->stage < WORKER_STOPPING && requested >= WORKER_STOPPING) {
+        worker->stage = WORKER_STOPPING;
+        worker->stopping_ms = clock_now_ms();
+        acknowledge(worker, true);
+        for_each_connection(worker, connection_goaway);
+    }
+}
+
+/* ---- The thread ----------------------------------------------------------------------------- */
+
+static void receive(struct worker *worker, struct connection *connection)
+{
+    if (connection_links(connection)->dead)
+        return;
+    if (!connection_receive(connection))
+        mark_dead(worker, connection);
+    mark_to_send(worker, connection);
+    cut_answer(worker->options.cut);
+}
+
+static void handle_event(struct worker *worker, const struct epoll_event *event)
+{
+    uint64_t count;
+
+    if (event->data.ptr == worker) {
+        if (read(cut_worker_fd(worker->options.cut), &count, sizeof count) < 0)
+            return; /* EAGAIN: read already */
+    } else if (event->data.ptr == &worker->inbox) {
+        take_inbox(worker);
+    } else if (event->events & ~(uint32_t)EPOLLOUT) {
+        receive(worker, event->data.ptr);
+    } else {
+        mark_to_send(worker, event->data.ptr);
+    }
+}
+
+static void *run(void *argument)
+{
+    struct worker *worker = argument;
+    struct epoll_event events[MAX_EVENTS];
+
+    while (worker->stage < WORKER_STOPPING || worker->connections) {
+        bool ending = worker->goaway_ms || worker->stage == WORKER_STOPPING;
+        int n = epoll_wait(worker->epoll_fd, events, MAX_EVENTS,
+                           ending ? GOAWAY_DELAY_MS / 4 : TICK_MS);
+
+        for (int i = 0; i < n; i++)
+            handle_event(worker, &events[i]);
+        cut_answer(worker->options.cut);
+        acknowledge(worker, false);
+        follow_stage(worker);
+        send_output(worker);
+        reap_lingering(worker);
+        destroy_dead(worker);
+    }
+    return NULL;
+}
+
+int worker_start(struct worker *worker)
+{
+    char name[16];
+
+    snprintf(name, sizeof name, "worker-%u", worker->options.number % 1000);
+    return thread_start(&worker->thread, THREAD_WORKER, name, run, worker);
+}
+
+int worker_give(struct worker *worker, int fd)
+{
+    int error;
+
+    /* A write of so few bytes into a pipe is never split. */
+    if (write(worker->inbox[1], &fd, sizeof fd) == (ssize_t)sizeof fd)
+        return 0;
+    error = -errno;
+    close(fd);
+    return error;
+}
+
+void worker_set_stage(struct worker *worker, enum worker_stage stage)
+{
+    atomic_store_explicit(&worker->requested_stage, stage, memory_order_release);
+    cut_wake_worker(worker->options.cut);
+}
+
+uint64_t worker_connections(const struct worker *worker)
+{
+    const struct stats_worker *stats = worker->options.stats;
+
+    return stats_get(&stats->connections_opened) - stats_get(&stats->connections_closed);
+}
+
+uint64_t worker_streams(const struct worker *worker)
+{
+    const struct stats_worker *stats = worker->options.stats;
+
+    return stats_get(&stats->streams_opened) - stats_get(&stats->streams_closed);
+}
+
+void worker_join(struct worker *worker)
+{
+    pthread_join(worker->thread, NULL);
+}

@@ -1,0 +1,274 @@
+/*
+ * The socket of a connection. Two things are less obvious than they look:
+ *
+ * - A turn is bounded both ways, so that one fast connection cannot starve the others; what is
+ *   left makes the socket ready again at once, for epoll is level-triggered here.
+ * - When writing fails, the server may have said why before it closed: what it sent is read to its
+ *   end before the calls are given up.
+ */
+#include "client/channel.h"
+
+#include "common/clock.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define OUTPUT_BYTES 65536 /* four full DATA frames a system call */
+#define TURN_BUFFERS 4     /* buffers written, or read, in one turn */
+#define INPUT_BYTES  16384
+
+enum channel_state { CHANNEL_CONNECTING, CHANNEL_READY, CHANNEL_CLOSED };
+
+struct channel {
+    struct channel_options options;
+    const struct addrinfo *next_address;
+    enum channel_state state;
+    int fd;
+    uint32_t watched; /* epoll events asked for */
+    struct rpc_session *session;
+    size_t output_length, output_sent;
+    uint8_t output[OUTPUT_BYTES];
+};
+
+static const struct rpc_outcome connection_lost = {RPC_UNAVAILABLE, "connection lost", false, 0};
+
+struct channel *channel_create(const struct channel_options *options)
+{
+    struct channel *channel = malloc(sizeof *channel);
+
+    if (!channel)
+        return NULL;
+    channel->options = *options;
+    channel->next_address = options->addresses;
+    channel->state = CHANNEL_CONNECTING;
+    channel->fd = -1;
+    channel->watched = 0;
+    channel->session = NULL;
+    channel->output_length = channel->output_sent = 0;
+    return channel;
+}
+
+static void close_socket(struct channel *channel)
+{
+    if (channel->fd >= 0)
+        close(channel->fd); /* which takes it out of the epoll set */
+    channel->fd = -1;
+    channel->watched = 0;
+}
+
+void channel_destroy(struct channel *channel)
+{
+    if (!channel)
+        return;
+    close_socket(channel);
+    rpc_session_destroy(channel->session);
+    free(channel);
+}
+
+struct rpc_session *channel_session(struct channel *channel)
+{
+    return channel->session;
+}
+
+void channel_fail(struct channel *channel, const struct rpc_outcome *outcome)
+{
+    size_t calls = 0;
+
+    if (channel->state == CHANNEL_CLOSED)
+        return;
+    channel->state = CHANNEL_CLOSED;
+    close_socket(channel);
+    if (channel->session)
+        calls = rpc_session_fail(channel->session, outcome);
+    channel->options.handler->closed(channel->options.context, channel, outcome, calls);
+}
+
+static void fail_with_errno(struct channel *channel, const char *what, int error)
+{
+    struct rpc_outcome outcome = {.status = RPC_UNAVAILABLE};
+
+    snprintf(outcome.message, sizeof outcome.message, "%s %.100s: %s", what,
+             channel->options.target, strerror(error));
+    channel_fail(channel, &outcome);
+}
+
+static int watch(struct channel *channel, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.ptr = channel};
+    int operation = channel->watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+
+    if (events == channel->watched)
+        return 0;
+    if (epoll_ctl(channel->options.epoll_fd, operation, channel->fd, &event))
+        return -errno;
+    channel->watched = events;
+    return 0;
+}
+
+/* Opens a socket to one address and begins to connect. Returns 0 or a negative errno. */
+static int try_address(struct channel *channel, const struct addrinfo *address)
+{
+    const int on = 1;
+
+    channel->fd =
+        socket(address->ai_family, address->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (channel->fd < 0)
+        return -errno;
+    /* Frames are gathered here; waiting for more would only delay the last one. */
+    (void)setsockopt(channel->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (connect(channel->fd, address->ai_addr, address->ai_addrlen) && errno != EINPROGRESS)
+        return -errno;
+    return watch(channel, EPOLLOUT);
+}
+
+/* Tries the addresses that are left; `error` is why the last one failed. */
+static void try_next(struct channel *channel, int error)
+{
+    while (channel->next_address) {
+        const struct addrinfo *address = channel->next_address;
+
+        channel->next_address = address->ai_next;
+        close_socket(channel);
+        error = try_address(channel, address);
+        if (!error)
+            return;
+    }
+    fail_with_errno(channel, "cannot connect to", -error);
+}
+
+void channel_start(struct channel *channel)
+{
+    try_next(channel, -EADDRNOTAVAIL);
+}
+
+static void finish_connecting(struct channel *channel)
+{
+    int error = 0;
+    socklen_t size = sizeof error;
+
+    if (getsockopt(channel->fd, SOL_SOCKET, SO_ERROR, &error, &size))
+        error = errno;
+    if (error) {
+        try_next(channel, -error);
+        return;
+    }
+    channel->session =
+        rpc_session_create(channel->options.target, channel->options.rpc, channel->options.context);
+    if (!channel->session) {
+        fail_with_errno(channel, "cannot speak to", ENOMEM);
+        return;
+    }
+    channel->state = CHANNEL_READY;
+    channel->options.handler->ready(channel->options.context, channel);
+}
+
+/* Reads what came, `turns` buffers at most. Returns 0, or a negative errno: -ECONNRESET when the
+ * connection is over, -EPROTO or -ENOMEM from the session. */
+static int receive(struct channel *channel, int turns)
+{
+    uint8_t input[INPUT_BYTES];
+
+    while (turns-- > 0) {
+        ssize_t length = recv(channel->fd, input, sizeof input, 0);
+        int error;
+
+        if (length < 0 && errno == EINTR)
+            continue;
+        if (length < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+            return 0;
+        if (length <= 0)
+            return -ECONNRESET;
+        error = rpc_session_push(channel->session, input, (size_t)length);
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+/* Hands the socket what the buffer holds. Returns 0, or a negative errno (-EAGAIN: it is full). */
+static int send_output(struct channel *channel)
+{
+    ssize_t length;
+
+    while (channel->output_sent < channel->output_length) {
+        length = send(channel->fd, channel->output + channel->output_sent,
+                      channel->output_length - channel->output_sent, MSG_NOSIGNAL);
+        if (length < 0 && errno == EINTR)
+            continue;
+        if (length < 0)
+            return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+        channel->output_sent += (size_t)length;
+        rpc_session_handed(channel->session, channel->output_length - channel->output_sent,
+                           clock_now_ns());
+    }
+    return 0;
+}
+
+/* Sends for one turn. Returns 1 when there is more to send, 0 when not, or a negative errno. */
+static int transmit(struct channel *channel)
+{
+    for (int turn = 0; turn < TURN_BUFFERS; turn++) {
+        int result = send_output(channel);
+
+        if (result)
+            return result == -EAGAIN ? 1 : result;
+        result = rpc_session_pull(channel->session, channel->output, sizeof channel->output);
+        if (result <= 0)
+            return result;
+        channel->output_length = (size_t)result;
+        channel->output_sent = 0;
+    }
+    return 1;
+}
+
+static void give_up(struct channel *channel, int error)
+{
+    struct rpc_outcome outcome;
+
+    if (rpc_session_over(channel->session, &outcome))
+        channel_fail(channel, &outcome);
+    else if (error == -EPROTO)
+        fail_with_errno(channel, "cannot understand", EPROTO);
+    else if (error == -ENOMEM)
+        fail_with_errno(channel, "cannot speak to", ENOMEM);
+    else
+        channel_fail(channel, &connection_lost);
+}
+
+void channel_handle(struct channel *channel, uint32_t events)
+{
+    struct rpc_outcome outcome;
+    int result = 0;
+
+    if (channel->state == CHANNEL_CONNECTING)
+        finish_connecting(channel);
+    if (channel->state != CHANNEL_READY)
+        return;
+    if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+        result = receive(channel, TURN_BUFFERS);
+    if (result == 0) {
+        result = transmit(channel);
+        if (result < 0)
+            (void)receive(channel, INT32_MAX); /* until it is empty: the reason may be in it */
+    }
+    if (result < 0)
+        give_up(channel, result);
+    else if (rpc_session_over(channel->session, &outcome))
+        channel_fail(channel, &outcome);
+    else if ((result = watch(channel, result ? EPOLLIN | EPOLLOUT : EPOLLIN)))
+        fail_with_errno(channel, "cannot watch", -result);
+}
+
+void channel_wake(struct channel *channel)
+{
+    int error = channel->state == CHANNEL_READY ? watch(channel, EPOLLIN | EPOLLOUT) : 0;
+
+    if (error)
+        fail_with_errno(channel, "cannot watch", -error);
+}

@@ -1,0 +1,111 @@
+/* tally-send's options: targets, defaults and what is refused. */
+#include "client/generator.h"
+#include "client/send_options.h"
+#include "tests/unit/unit.h"
+
+#include <string.h>
+
+static int load(struct send_options *options, char error[OPT_ERROR_BYTES], const char *flag,
+                const char *value)
+{
+    char program[] = "tally-send", name[64], text[512];
+    char *argv[] = {program, name, text, NULL};
+
+    snprintf(name, sizeof name, "%s", flag ? flag : "");
+    snprintf(text, sizeof text, "%s", value ? value : "");
+    return send_options_load(options, flag ? 3 : 1, argv, error);
+}
+
+static void load_nothing_gives_defaults(void **state)
+{
+    struct send_options options;
+    char error[OPT_ERROR_BYTES];
+
+    (void)state;
+    assert_int_equal(load(&options, error, NULL, NULL), 0);
+    assert_string_equal(options.host, "127.0.0.1");
+    assert_string_equal(options.port, "50051");
+    assert_int_equal(options.packets, 10000);
+    assert_int_equal(options.devices, 100);
+    assert_int_equal(options.payload, GENERATOR_MIX);
+    assert_int_equal(options.connections, 1);
+    assert_int_equal(options.streams, 1);
+    assert_int_equal(options.rate, 0);
+    assert_int_equal(options.seed, 1);
+    assert_string_equal(options.id_prefix, "device-");
+    assert_int_equal(options.timeout_ms, 60000);
+    assert_null(options.expect);
+    send_options_free(&options);
+}
+
+static void load_targets_table(void **state)
+{
+    static const struct {
+        const char *target, *host, *port; /* host NULL: refused */
+    } table[] = {
+        {"localhost:50051", "localhost", "50051"},
+        {"10.0.0.1:1", "10.0.0.1", "1"},
+        {"[::1]:65535", "::1", "65535"},
+        {"[fe80::1%eth0]:80", "fe80::1%eth0", "80"},
+        {"::1:50051", NULL, NULL},
+        {"localhost", NULL, NULL},
+        {"localhost:", NULL, NULL},
+        {":50051", NULL, NULL},
+        {"[]:50051", NULL, NULL},
+        {"[::1]", NULL, NULL},
+        {"[::1:50051", NULL, NULL},
+        {"localhost:0", NULL, NULL},
+        {"localhost:65536", NULL, NULL},
+        {"localhost:-1", NULL, NULL},
+        {"localhost:http", NULL, NULL},
+        {"localhost:123456789", NULL, NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
+        struct send_options options;
+        char error[OPT_ERROR_BYTES];
+        int result = load(&options, error, "--target", table[i].target);
+
+        assert_int_equal(result == 0, table[i].host != NULL);
+        if (result) {
+            assert_non_null(strstr(error, "--target"));
+        } else {
+            assert_string_equal(options.host, table[i].host);
+            assert_string_equal(options.port, table[i].port);
+        }
+        send_options_free(&options);
+    }
+}
+
+static void load_bad_values_are_refused(void **state)
+{
+    static const char *const table[][2] = {
+        {"--n", "0"},     {"--devices", "0"},    {"--connections", "0"}, {"--payload", "xml"},
+        {"--rate", "-1"}, {"--timeout-ms", "x"}, {"--packets", "10000"},
+    };
+    struct send_options options;
+    char error[OPT_ERROR_BYTES], prefix[GENERATOR_PREFIX_MAX_BYTES + 2];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
+        assert_int_not_equal(load(&options, error, table[i][0], table[i][1]), 0);
+        assert_non_null(strstr(error, table[i][0]));
+        send_options_free(&options);
+    }
+    memset(prefix, 'x', sizeof prefix);
+    prefix[sizeof prefix - 1] = '\0';
+    assert_int_not_equal(load(&options, error, "--id-prefix", prefix), 0);
+    send_options_free(&options);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(load_nothing_gives_defaults),
+        cmocka_unit_test(load_targets_table),
+        cmocka_unit_test(load_bad_values_are_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,224 @@
+/* Which responses count as acknowledged, and what the others are told as. */
+#include "client/rpc_reply.h"
+#include "common/compiler.h"
+#include "tests/unit/unit.h"
+
+#include <string.h>
+
+struct field {
+    const char *name, *value;
+};
+
+#define OK_FIELDS                                                                                  \
+    {":status", "200"}, {"content-type", "application/grpc+proto"},                                \
+    {                                                                                              \
+        "grpc-status", "0"                                                                         \
+    }
+
+struct row {
+    struct field fields[6];
+    const char *body;
+    size_t body_length;
+    enum rpc_status status;
+    const char *message;
+    int received; /* told by the server; -1: not told */
+};
+
+#define BODY(text) text, sizeof text - 1
+
+static const struct row rows[] = {
+    /* Each is judged for a stream of 300 packets: 300 is ac 02 as a varint. */
+    {{OK_FIELDS}, BODY("\0\0\0\0\3\x08\xac\x02"), RPC_OK, "", -1},
+    {{OK_FIELDS, {"tally-received", "300"}}, BODY("\0\0\0\0\3\x08\xac\x02"), RPC_OK, "", -1},
+    {{OK_FIELDS}, BODY("\0\0\0\0\5\x10\1\x08\xac\x02"), RPC_OK, "", -1},
+    {{OK_FIELDS}, BODY("\0\0\0\0\2\x08\2"), RPC_DATA_LOSS, "Ack says 2 of 300", -1},
+    {{OK_FIELDS}, BODY("\0\0\0\0\0"), RPC_DATA_LOSS, "Ack says 0 of 300", -1},
+    {{OK_FIELDS, {"tally-received", "7"}},
+     BODY("\0\0\0\0\2\x08\2"),
+     RPC_DATA_LOSS,
+     "Ack says 2 of 300",
+     7},
+    {{OK_FIELDS}, "", 0, RPC_INTERNAL, "status OK, but no Ack that can be read", -1},
+    {{OK_FIELDS},
+     BODY("\0\0\0\0\3\x08\xac"),
+     RPC_INTERNAL,
+     "status OK, but no Ack that can be read",
+     -1},
+    {{OK_FIELDS},
+     BODY("\1\0\0\0\3\x08\xac\x02"),
+     RPC_INTERNAL,
+     "status OK, but no Ack that can be read",
+     -1},
+    {{OK_FIELDS},
+     BODY("\0\0\0\0\2\x08\xac"),
+     RPC_INTERNAL,
+     "status OK, but no Ack that can be read",
+     -1},
+    {{OK_FIELDS},
+     BODY("\0\0\0\0\3\x08\xac\x02\0\0\0\0\3\x08\xac\x02"),
+     RPC_INTERNAL,
+     "status OK, but no Ack that can be read",
+     -1},
+
+    {{{":status", "200"}, {"content-type", "application/grpc"}},
+     BODY("\0\0\0\0\3\x08\xac\x02"),
+     RPC_UNKNOWN,
+     "the response has no grpc-status",
+     -1},
+    {{{":status", "200"}, {"content-type", "text/html"}, {"grpc-status", "0"}},
+     BODY("\0\0\0\0\3\x08\xac\x02"),
+     RPC_UNKNOWN,
+     "the response is not of type application/grpc",
+     -1},
+    {{{":status", "200"}, {"grpc-status", "14"}, {"grpc-message", "redis%20down"}},
+     "",
+     0,
+     RPC_UNAVAILABLE,
+     "redis down",
+     -1},
+    {{{":status", "200"},
+      {"grpc-status", "13"},
+      {"grpc-message", "packet 3"},
+      {"tally-received", "3"}},
+     "",
+     0,
+     RPC_INTERNAL,
+     "packet 3",
+     3},
+    {{{":status", "200"}, {"grpc-status", "13"}, {"tally-received", "-3"}},
+     "",
+     0,
+     RPC_INTERNAL,
+     "",
+     -1},
+    {{{":status", "200"}, {"grpc-status", "99"}}, "", 0, RPC_UNKNOWN, "", -1},
+    {{{":status", "415"}}, "", 0, RPC_UNKNOWN, "HTTP status 415", -1},
+    {{{":status", "503"}, {"content-type", "text/plain"}},
+     BODY("busy"),
+     RPC_UNAVAILABLE,
+     "HTTP status 503",
+     -1},
+    {{{":status", "404"}, {"grpc-status", "0"}}, "", 0, RPC_UNIMPLEMENTED, "HTTP status 404", -1},
+    {{{":status", "400"}, {"grpc-status", "3"}, {"grpc-message", "x"}},
+     "",
+     0,
+     RPC_INVALID_ARGUMENT,
+     "x",
+     -1},
+};
+
+static void feed(struct rpc_reply *reply, const struct row *row, size_t step)
+{
+    rpc_reply_init(reply);
+    for (const struct field *f = row->fields; f->name; f++)
+        rpc_reply_header(reply, (const uint8_t *)f->name, strlen(f->name),
+                         (const uint8_t *)f->value, strlen(f->value));
+    for (size_t i = 0; i < row->body_length; i += step) {
+        size_t left = row->body_length - i;
+
+        rpc_reply_data(reply, (const uint8_t *)row->body + i, left < step ? left : step);
+    }
+}
+
+static void judge_any_response_as_expected(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        for (size_t step = 1; step < 20; step++) {
+            struct rpc_reply reply;
+            struct rpc_outcome outcome;
+
+            feed(&reply, &rows[i], step);
+            rpc_reply_judge(&reply, 300, &outcome);
+            assert_string_equal(outcome.message, rows[i].message);
+            assert_int_equal(outcome.status, rows[i].status);
+            assert_int_equal(outcome.told, rows[i].received >= 0);
+            assert_int_equal(outcome.received, rows[i].received > 0 ? rows[i].received : 0);
+        }
+    }
+}
+
+static void judge_endless_body_is_bounded(void **state)
+{
+    struct rpc_reply reply;
+    struct rpc_outcome outcome;
+    uint8_t bytes[100] = {0};
+
+    (void)state;
+    feed(&reply, &rows[0], 8);
+    for (int i = 0; i < 1000; i++)
+        rpc_reply_data(&reply, bytes, sizeof bytes);
+    rpc_reply_judge(&reply, 300, &outcome);
+    assert_int_equal(outcome.status, RPC_INTERNAL);
+}
+
+static void decode_message_table(void **state)
+{
+    static const char *const table[][2] = {
+        {"", ""},
+        {"plain", "plain"},
+        {"a%20b%41", "a bA"},
+        {"%c3%a9%C3%A9", "\xc3\xa9\xc3\xa9"},
+        {"100%", "100%"},
+        {"%4", "%4"},
+        {"%zz%4g", "%zz%4g"},
+        {"%25%32%30", "%20"},
+        {"%1b[31m%0a\x7f", "?[31m??"},
+        {"a%00b", "a?b"},
+        {"0123456789abcdefghij", "0123456789abcde"},
+        {"0123456789abcd%41%42", "0123456789abcdA"},
+    };
+    char out[16];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
+        rpc_status_decode_message(out, sizeof out, (const uint8_t *)table[i][0],
+                                  strlen(table[i][0]));
+        assert_string_equal(out, table[i][1]);
+    }
+}
+
+static void parse_status_table(void **state)
+{
+    static const struct {
+        const char *text;
+        enum rpc_status status;
+    } table[] = {
+        {"0", RPC_OK},        {"14", RPC_UNAVAILABLE}, {"16", RPC_UNAUTHENTICATED},
+        {"17", RPC_UNKNOWN},  {"", RPC_UNKNOWN},       {"-1", RPC_UNKNOWN},
+        {"1x", RPC_UNKNOWN},  {"256", RPC_UNKNOWN},    {"00", RPC_OK},
+        {"014", RPC_UNKNOWN},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(table); i++)
+        assert_int_equal(rpc_status_parse((const uint8_t *)table[i].text, strlen(table[i].text)),
+                         table[i].status);
+    assert_string_equal(rpc_status_name(RPC_UNAUTHENTICATED), "UNAUTHENTICATED");
+    assert_string_equal(rpc_status_name((enum rpc_status)77), "UNKNOWN");
+}
+
+static void hint_common_failures_has_one(void **state)
+{
+    (void)state;
+    assert_non_null(strstr(
+        rpc_status_hint(RPC_UNAVAILABLE, "cannot connect to 127.0.0.1:50051: Connection refused"),
+        "scripts/run.sh"));
+    assert_non_null(strstr(rpc_status_hint(RPC_UNAVAILABLE, "redis down"), "Redis"));
+    assert_non_null(rpc_status_hint(RPC_UNAVAILABLE, "connection lost"));
+    assert_null(rpc_status_hint(RPC_INTERNAL, "packet 3: its device_id is empty"));
+    assert_null(rpc_status_hint(RPC_INTERNAL, "redis down"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(judge_any_response_as_expected),
+        cmocka_unit_test(judge_endless_body_is_bounded),
+        cmocka_unit_test(decode_message_table),
+        cmocka_unit_test(parse_status_table),
+        cmocka_unit_test(hint_common_failures_has_one),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

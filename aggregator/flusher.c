@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@
 
 #define FLOOR_MS         5    /* between two cuts, however many streams wait for their Acks */
 #define PROBE_MS         1000 /* without a commit, before Redis is asked whether it is there */
+#define FIRST_PROBE_S    1    /* the start waits so long for the first answer */
 #define FIRST_BACKOFF_MS 20
 #define MAX_BACKOFF_MS   1000
 #define STOP_TIMEOUT_MS  1000 /* bounds a wait for Redis while stopping */
@@ -38,6 +40,7 @@ struct flusher {
     struct balance_values values;
     pthread_t thread;
     bool started;
+    sem_t probed; /* posted when Redis was asked for the first time */
 
     uint64_t cut;         /* the last one made */
     uint64_t cut_ms;      /* when */
@@ -58,6 +61,7 @@ struct flusher *flusher_create(const struct flusher_options *options)
     if (!flusher)
         return NULL;
     flusher->options = *options;
+    sem_init(&flusher->probed, 0, 0);
     flusher->ledger = ledger_create(&flusher->options.redis, options->instance, options->stats);
     flusher->pending = counters_create(&options->hash_key, options->max_counters);
     if (!flusher->ledger || !flusher->pending) {
@@ -74,6 +78,7 @@ void flusher_destroy(struct flusher *flusher)
         return;
     ledger_destroy(flusher->ledger);
     counters_destroy(flusher->pending);
+    sem_destroy(&flusher->probed);
     free(flusher);
 }
 
@@ -185,6 +190,7 @@ static void note_success(struct flusher *flusher)
         log_info("Redis at %s answers", redis_address(&flusher->options.redis, address));
     flusher->reached = true;
     flusher->backoff_ms = 0;
+    flusher->trouble_limit = (struct log_limit){0}; /* new trouble is news */
 }
 
 /* It did not: says so now and then, and pauses. */
@@ -303,6 +309,8 @@ static void *run(void *argument)
     struct flusher *flusher = argument;
     bool gave_up = false;
 
+    probe_if_idle(flusher);
+    sem_post(&flusher->probed);
     while (!gave_up && !flusher->fenced && !stopping(flusher)) {
         probe_if_idle(flusher);
         wait_until_due(flusher);
@@ -320,9 +328,16 @@ static void *run(void *argument)
 int flusher_start(struct flusher *flusher)
 {
     int error = thread_start(&flusher->thread, THREAD_FLUSHER, "flusher", run, flusher);
+    struct timespec until;
 
-    flusher->started = !error;
-    return error;
+    if (error)
+        return error;
+    flusher->started = true;
+    clock_gettime(CLOCK_REALTIME, &until); /* the clock of sem_timedwait() */
+    until.tv_sec += FIRST_PROBE_S;
+    while (sem_timedwait(&flusher->probed, &until) && errno == EINTR)
+        ;
+    return 0;
 }
 
 /* What is in pending still; all of it moves to one lane, so that a device counts once. */

@@ -49,7 +49,9 @@ struct flusher_result {
 /* Returns NULL with errno. Called by: main. */
 struct flusher *flusher_create(const struct flusher_options *options) MUST_CHECK;
 
-/* Returns 0, or a negative errno of pthread_create. Called by: main, once the workers run. */
+/* Starts the thread, and waits up to a second until Redis was asked for the first time, so that a
+ * stream which comes at once is not refused for want of an answer. Returns 0, or a negative errno
+ * of pthread_create. Called by: main, once the workers run. */
 int flusher_start(struct flusher *flusher) MUST_CHECK;
 
 /* Asks for a last cut and a last commit, waits for them until `deadline_ms` (clock_now_ms()) and

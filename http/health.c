@@ -70,7 +70,9 @@ int health_serve_ready(struct request *request)
 
     if (atomic_load(shared->options->draining))
         return reply_text(request, 503, "{\"status\":\"not ready\",\"reason\":\"draining\"}");
-    if (!is_redis_up(shared->health, request->counts))
+    /* Both must reach it: the flusher, or new streams are refused; and we, or it hangs. */
+    if (!stats_get(&shared->options->flusher->redis_up) ||
+        !is_redis_up(shared->health, request->counts))
         return reply_text(request, 503, "{\"status\":\"not ready\",\"reason\":\"redis down\"}");
     return reply_text(request, 200, "{\"status\":\"ready\"}");
 }

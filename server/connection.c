@@ -24,8 +24,9 @@
 #define CONNECTION_WINDOW_BYTES (16 << 20)
 #define MAX_STREAMS             1024  /* a connection */
 #define MAX_HEADER_LIST_BYTES   16384 /* announced; call.c enforces it */
-#define MAX_OUTBOUND_FRAMES     1000 /* queued answers to a peer that makes us queue and never reads \
-                                      */
+#define MAX_OUTBOUND_FRAMES                                                                        \
+    1000 /* queued answers to a peer that makes us queue and never reads                           \
+          */
 
 struct connection {
     struct connection_links links;
@@ -35,12 +36,41 @@ struct connection {
     struct call *last_call; /* the one that the last DATA was for */
     int fd;
     uint64_t shut_ms; /* when connection_shut() was called; 0: not yet */
-    bool spoke;       /* the peer's preface was accepted */
 
     /* What nghttp2 rendered and the socket did not take; valid until the session renders more. */
     const uint8_t *output;
     size_t output_length;
 };
+
+/* ---- Bad peers ------------------------------------------------------------------------------ */
+
+static void peer_name(const struct connection *connection, char out[INET6_ADDRSTRLEN])
+{
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+
+    snprintf(out, INET6_ADDRSTRLEN, "?");
+    if (getpeername(connection->fd, (struct sockaddr *)&address, &length) == 0) {
+        if (address.ss_family == AF_INET)
+            inet_ntop(AF_INET, &((struct sockaddr_in *)&address)->sin_addr, out, INET6_ADDRSTRLEN);
+        else if (address.ss_family == AF_INET6)
+            inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&address)->sin6_addr, out,
+                      INET6_ADDRSTRLEN);
+    }
+}
+
+static void note_bad_peer(struct connection *connection, const char *why)
+{
+    struct connection_context *context = connection->context;
+    char peer[INET6_ADDRSTRLEN];
+
+    stats_add(&context->calls.stats->bad_peers, 1);
+    if (!log_limit_allows(&context->bad_peer_limit))
+        return;
+    peer_name(connection, peer);
+    log_warn("closed a connection from %s: %s (%" PRIu64 " others before it were not shown)", peer,
+             why, context->bad_peer_limit.suppressed);
+}
 
 /* ---- nghttp2's callbacks ------------------------------------------------------------------- */
 
@@ -145,6 +175,8 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
     struct call *call;
 
     (void)session;
+    if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR)
+        note_bad_peer(user, nghttp2_http2_strerror(frame->goaway.error_code));
     if (frame->hd.type != NGHTTP2_HEADERS || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
         return 0;
     call = find_call(user, frame->hd.stream_id);
@@ -229,21 +261,6 @@ void connection_destroy(struct connection *connection)
 
 /* ---- Receive -------------------------------------------------------------------------------- */
 
-static void peer_name(const struct connection *connection, char out[INET6_ADDRSTRLEN + 8])
-{
-    struct sockaddr_storage address;
-    socklen_t length = sizeof address;
-    char host[INET6_ADDRSTRLEN] = "?";
-
-    if (getpeername(connection->fd, (struct sockaddr *)&address, &length) == 0) {
-        if (address.ss_family == AF_INET)
-            inet_ntop(AF_INET, &((struct sockaddr_in *)&address)->sin_addr, host, sizeof host);
-        else if (address.ss_family == AF_INET6)
-            inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&address)->sin6_addr, host, sizeof host);
-    }
-    snprintf(out, INET6_ADDRSTRLEN + 8, "%s", host);
-}
-
 /* A peer that speaks HTTP/1 gets an answer in its own words: most likely a person with curl. */
 static void answer_http1(const struct connection *connection)
 {
@@ -253,22 +270,6 @@ static void answer_http1(const struct connection *connection)
 
     if (send(connection->fd, text, sizeof text - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
         return;
-}
-
-static bool refuse_peer(struct connection *connection, const uint8_t *bytes, const char *why)
-{
-    struct connection_context *context = connection->context;
-    char peer[INET6_ADDRSTRLEN + 8];
-
-    stats_add(&context->calls.stats->bad_peers, 1);
-    if (log_limit_allows(&context->bad_peer_limit)) {
-        peer_name(connection, peer);
-        log_warn("closed a connection from %s: %s (%" PRIu64 " others before it were not shown)",
-                 peer, why, context->bad_peer_limit.suppressed);
-    }
-    if (!connection->spoke && bytes && isupper(bytes[0]))
-        answer_http1(connection);
-    return false;
 }
 
 bool connection_receive(struct connection *connection)
@@ -284,14 +285,20 @@ bool connection_receive(struct connection *connection)
         return true;
     stats_add(&context->calls.stats->bytes_received, (uint64_t)got);
     used = nghttp2_session_mem_recv(connection->session, context->buffer, (size_t)got);
-    if (used == NGHTTP2_ERR_BAD_CLIENT_MAGIC)
-        return refuse_peer(connection, context->buffer,
-                           "it does not speak HTTP/2 with prior knowledge, as gRPC does");
-    if (used < 0)
-        return refuse_peer(connection, NULL, nghttp2_strerror((int)used));
-    connection->spoke = true;
-    if (nghttp2_session_get_outbound_queue_size(connection->session) > MAX_OUTBOUND_FRAMES)
-        return refuse_peer(connection, NULL, "it makes the server answer and does not read");
+    if (used == NGHTTP2_ERR_BAD_CLIENT_MAGIC) {
+        note_bad_peer(connection, "it does not speak HTTP/2 with prior knowledge, as gRPC does");
+        if (isupper(context->buffer[0]))
+            answer_http1(connection);
+        return false;
+    }
+    if (used < 0) {
+        note_bad_peer(connection, nghttp2_strerror((int)used));
+        return false;
+    }
+    if (nghttp2_session_get_outbound_queue_size(connection->session) > MAX_OUTBOUND_FRAMES) {
+        note_bad_peer(connection, "it makes the server answer and does not read");
+        return false;
+    }
     return true;
 }
 

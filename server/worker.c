@@ -152,7 +152,7 @@ static void take_connection(struct worker *worker, int fd)
         mark_dead(worker, connection);
     if (worker->stage >= WORKER_DRAINING)
         connection_goaway(connection);
-    mark_to_send(worker, connection);
+    /* Our preface goes out after the peer's first bytes: they may be no HTTP/2 at all. */
 }
 
 static void take_inbox(struct worker *worker)

@@ -1,0 +1,170 @@
+"""A hand-driven HTTP/2 client on python3-h2: it sends exactly what a test asks for, right or
+wrong, and shows exactly what came back."""
+import dataclasses
+import socket
+import time
+from urllib.parse import unquote
+
+import h2.config
+import h2.connection
+import h2.errors
+import h2.events
+
+from .env import PATIENCE
+from .wire import PATH
+
+
+@dataclasses.dataclass
+class Reply:
+    """All that came back on one stream. gRPC's status stands in the trailers, or in the headers
+    when the server had nothing else to say."""
+
+    headers: dict = dataclasses.field(default_factory=dict)
+    trailers: dict = dataclasses.field(default_factory=dict)
+    data: bytes = b""
+    reset: int = None  # error code of RST_STREAM
+    ended: bool = False
+
+    def field(self, name):
+        return self.trailers.get(name, self.headers.get(name))
+
+    @property
+    def http_status(self):
+        return int(self.headers[":status"])
+
+    @property
+    def status(self):
+        """grpc-status as a number, or None."""
+        value = self.field("grpc-status")
+        return None if value is None else int(value)
+
+    @property
+    def message(self):
+        return unquote(self.field("grpc-message") or "")
+
+    @property
+    def received(self):
+        """The trailer tally-received as a number, or None."""
+        value = self.field("tally-received")
+        return None if value is None else int(value)
+
+
+class H2Client:
+    """One connection. Not thread-safe; it reads only inside its own calls."""
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        config = h2.config.H2Configuration(
+            client_side=True,
+            header_encoding="utf-8",
+            validate_outbound_headers=False,
+            normalize_outbound_headers=False,
+        )
+        self.connection = h2.connection.H2Connection(config)
+        self.connection.initiate_connection()
+        self.replies = {}
+        self.goaway = None  # error code
+        self._flush()
+
+    def close(self):
+        self.socket.close()
+
+    def open(self, end=False, **changed):
+        """Begins a call of StreamPackets and returns its stream id. Keywords replace headers:
+        method="GET", path="/x", content_type=None (left out), any_other="value"."""
+        headers = {
+            ":method": "POST",
+            ":scheme": "http",
+            ":path": PATH,
+            ":authority": "localhost",
+            "content-type": "application/grpc",
+            "te": "trailers",
+        }
+        for name, value in changed.items():
+            name = name.replace("_", "-")
+            headers[":" + name if ":" + name in headers else name] = value
+        stream = self.connection.get_next_available_stream_id()
+        fields = [(name, value) for name, value in headers.items() if value is not None]
+        self.connection.send_headers(stream, fields, end_stream=end)
+        self.replies[stream] = Reply()
+        self._flush()
+        return stream
+
+    def send(self, stream, data, end=False):
+        """Sends DATA as the server's windows allow; stops when the server ends the stream."""
+        while data:
+            room = self.connection.local_flow_control_window(stream)
+            room = min(room, self.connection.max_outbound_frame_size)
+            if self.replies[stream].reset is not None:
+                return
+            if room == 0:
+                self._read()
+                continue
+            self.connection.send_data(stream, data[:room])
+            data = data[room:]
+            self._flush()
+        if end:
+            self.connection.end_stream(stream)
+            self._flush()
+
+    def reset(self, stream):
+        self.connection.reset_stream(stream, h2.errors.ErrorCodes.CANCEL)
+        self._flush()
+
+    def finish(self, stream, timeout=20):
+        """Waits until the server ended or reset the stream, and returns the Reply."""
+        deadline = time.monotonic() + timeout * PATIENCE
+        reply = self.replies[stream]
+        while not reply.ended and reply.reset is None:
+            assert time.monotonic() < deadline, f"no end of stream {stream}: {reply}"
+            self._read()
+        return reply
+
+    def read_to_the_end(self, timeout=20):
+        """Reads until the server closes the connection, and then raises ConnectionError."""
+        deadline = time.monotonic() + timeout * PATIENCE
+        while time.monotonic() < deadline:
+            self._read()
+
+    def call(self, data, **changed):
+        """A whole call: headers, data, end, reply."""
+        stream = self.open(**changed)
+        self.send(stream, data, end=True)
+        return self.finish(stream)
+
+    def _flush(self):
+        data = self.connection.data_to_send()
+        if data:
+            self.socket.sendall(data)
+
+    def _read(self):
+        try:
+            data = self.socket.recv(65536)
+        except TimeoutError:
+            return
+        if not data:
+            raise ConnectionError("the server closed the connection")
+        for event in self.connection.receive_data(data):
+            self._take(event)
+        self._flush()
+
+    def _take(self, event):
+        if isinstance(event, h2.events.ConnectionTerminated):
+            self.goaway = event.error_code
+            return
+        reply = self.replies.get(getattr(event, "stream_id", None))
+        if reply is None:
+            return
+        if isinstance(event, h2.events.ResponseReceived):
+            reply.headers = dict(event.headers)
+        elif isinstance(event, h2.events.TrailersReceived):
+            reply.trailers = dict(event.headers)
+        elif isinstance(event, h2.events.DataReceived):
+            reply.data += event.data
+            self.connection.acknowledge_received_data(
+                event.flow_controlled_length, event.stream_id
+            )
+        elif isinstance(event, h2.events.StreamEnded):
+            reply.ended = True
+        elif isinstance(event, h2.events.StreamReset):
+            reply.reset = event.error_code

@@ -1,0 +1,68 @@
+"""A real redis-server that a test starts, kills, freezes and starts again."""
+import signal
+import subprocess
+
+import redis as redis_py
+
+from .env import free_port, wait_until
+
+KEY = "device_metrics"
+
+
+class Redis:
+    """One redis-server with its data in `directory`; it survives kill() and start() like a real
+    machine's does, through the append-only file when one was asked for."""
+
+    def __init__(self, directory, appendfsync=None, username=None, password=None, options=()):
+        self.directory = directory
+        self.port = free_port()
+        self.login = {"username": username, "password": password}
+        self.options = list(options)
+        self.process = None
+        if appendfsync:
+            self.options += ["--appendonly", "yes", "--appendfsync", appendfsync]
+        self.client = redis_py.Redis(
+            port=self.port, decode_responses=True, encoding_errors="surrogateescape", **self.login
+        )
+
+    def start(self):
+        self.directory.mkdir(exist_ok=True)
+        with open(self.directory / "redis.log", "ab") as log:
+            self.process = subprocess.Popen(
+                ["redis-server", "--bind", "127.0.0.1", "--port", str(self.port), "--save", ""]
+                + ["--dir", str(self.directory), *self.options],
+                stdout=log,
+                stderr=log,
+            )
+        wait_until(self._answers, "redis-server to answer")
+        return self
+
+    def _answers(self):
+        if self.process.poll() is not None:
+            raise AssertionError((self.directory / "redis.log").read_text())
+        try:
+            return self.client.ping()
+        except redis_py.exceptions.ConnectionError:  # a server that still loads its file as well
+            return False
+
+    def kill(self):
+        """SIGKILL: nothing is saved that was not saved already."""
+        self.process.kill()
+        self.process.wait()
+        self.client.connection_pool.disconnect()
+
+    def pause(self):
+        """SIGSTOP: connections stay open and nothing answers."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def close(self):
+        if self.process and self.process.poll() is None:
+            self.resume()
+            self.kill()
+
+    def totals(self):
+        """The counts as a dict: device to count."""
+        return {device: int(count) for device, count in self.client.hgetall(KEY).items()}

@@ -1,0 +1,170 @@
+"""Redis is away, hangs, or refuses the password: what clients, probes and the log are told."""
+import time
+from pathlib import Path
+
+import grpc
+import pytest
+from harness import grpc_client
+from harness.env import free_port, wait_until
+from harness.grpc_client import OpenStream
+from harness.sender import assert_same
+from harness.tallyd import assert_balance
+
+GRACE_MS = 500
+PASSWORD = "correct-horse-battery"
+
+# What the documentation asks a Redis administrator to allow.
+ACL = (
+    "on >" + PASSWORD + " resetkeys ~device_metrics ~device_metrics:* resetchannels -@all"
+    " +hincrby +hset +hmget +hget +hscan +hlen +expire +multi +exec +discard +watch +unwatch"
+    " +ping +wait +info"
+)
+
+
+def assert_refused(tallyd):
+    """A new stream is refused, whole, with the words that the documentation promises."""
+    with pytest.raises(grpc.RpcError) as refused:
+        grpc_client.send(tallyd.target, ["refused"] * 10)
+    assert refused.value.code() == grpc.StatusCode.UNAVAILABLE
+    assert "redis down" in refused.value.details()
+
+
+def wait_until_down(tallyd):
+    """Until tallyd has seen that Redis is away, and the grace is over as well."""
+    wait_until(lambda: tallyd.get("/readyz")[0] == 503, "/readyz to answer 503", timeout=20)
+    wait_until(lambda: tallyd.stats()["flusher"]["redis_up"] == 0, "the flusher to notice")
+    time.sleep(2 * GRACE_MS / 1000)
+
+
+def wait_until_up(tallyd):
+    wait_until(lambda: tallyd.get("/readyz")[0] == 200, "/readyz to answer 200", timeout=20)
+
+
+def go_away_and_come_back(redis, tallyd, closing, leave, come_back):
+    running = closing(OpenStream(tallyd.target))
+    running.send(["running"] * 100)
+    wait_until(lambda: redis.totals() == {"running": 100}, "the running stream's packets")
+    leave()
+    wait_until_down(tallyd)
+    assert tallyd.get("/healthz")[0] == 200
+    assert_refused(tallyd)
+    running.send(["running"] * 50)
+    running.end()
+    time.sleep(0.3)
+    assert not running.acknowledged()
+
+    come_back()
+    assert running.received() == 150
+    wait_until_up(tallyd)
+    assert grpc_client.send(tallyd.target, ["after"] * 3) == 3
+    assert_same(redis.totals(), {"running": 150, "after": 3})
+    stats = tallyd.stats()
+    assert_balance(stats)
+    assert stats["balance"]["received"] == 153
+    assert stats["totals"]["streams_refused"] >= 1
+
+
+def test_redis_killed_for_longer_than_the_grace(start_redis, start_tallyd, closing):
+    redis = start_redis(appendfsync="always")
+    tallyd = start_tallyd(redis.port, redis_grace_ms=GRACE_MS)
+    go_away_and_come_back(redis, tallyd, closing, redis.kill, redis.start)
+
+
+def test_redis_frozen_for_longer_than_the_grace(redis, start_tallyd, closing):
+    tallyd = start_tallyd(redis.port, redis_grace_ms=GRACE_MS)
+    go_away_and_come_back(redis, tallyd, closing, redis.pause, redis.resume)
+
+
+def test_tallyd_starts_without_redis_and_finds_it_later(start_redis, start_tallyd):
+    redis = start_redis()
+    redis.kill()
+    tallyd = start_tallyd(redis.port, ready=False, redis_grace_ms=GRACE_MS)
+    wait_until_down(tallyd)
+    assert_refused(tallyd)
+    tallyd.wait_for_log(r"redis.*refused")
+    redis.start()
+    wait_until_up(tallyd)
+    assert grpc_client.send(tallyd.target, ["first"]) == 1
+    assert_same(redis.totals(), {"first": 1})
+
+
+def test_ready_means_that_streams_are_taken(redis, start_tallyd):
+    """From the first 200 of /readyz on: what waits for it, as scripts and Kubernetes do, must not
+    be refused."""
+    for _ in range(10):
+        tallyd = start_tallyd(redis.port, ready=False, log_level="warn")
+        wait_until_up(tallyd)
+        assert grpc_client.send(tallyd.target, ["d"]) == 1
+
+
+def test_a_short_absence_within_the_grace_refuses_no_one(start_redis, start_tallyd):
+    redis = start_redis(appendfsync="always")
+    tallyd = start_tallyd(redis.port, redis_grace_ms=60_000)
+    redis.kill()
+    with grpc_client.connect(tallyd.target) as channel:
+        ack = grpc_client.stub(channel).future(grpc_client.packets(["d"] * 9), timeout=60)
+        time.sleep(1)
+        assert not ack.done()
+        redis.start()
+        assert ack.result().received == 9
+    assert_same(redis.totals(), {"d": 9})
+
+
+@pytest.mark.parametrize("given", [{"redis_password": "wrong-" + PASSWORD}, {}], ids=["wrong", "none"])
+def test_a_refused_login_is_told_in_the_log(start_redis, start_tallyd, given):
+    redis = start_redis(password=PASSWORD, options=["--requirepass", PASSWORD])
+    tallyd = start_tallyd(redis.port, ready=False, **given)
+    tallyd.wait_for_log("WRONGPASS|NOAUTH")
+    assert tallyd.get("/readyz")[0] == 503
+    assert PASSWORD not in tallyd.log()
+
+
+def test_a_password_by_flag_works_and_is_seen_nowhere(start_redis, start_tallyd):
+    redis = start_redis(password=PASSWORD, options=["--requirepass", PASSWORD])
+    tallyd = start_tallyd(redis.port, redis_password=PASSWORD, log_level="debug")
+    assert grpc_client.send(tallyd.target, ["d"]) == 1
+    assert PASSWORD.encode() not in Path(f"/proc/{tallyd.process.pid}/cmdline").read_bytes()
+    assert PASSWORD.encode() not in tallyd.get("/stats")[2]
+    tallyd.stop()
+    assert PASSWORD not in tallyd.log()
+
+
+@pytest.mark.parametrize("where", ["REDIS_PASSWORD", "REDIS_PASSWORD_FILE"])
+def test_a_password_by_environment_works(start_redis, start_tallyd, tmp_path, where):
+    redis = start_redis(password=PASSWORD, options=["--requirepass", PASSWORD])
+    secret = tmp_path / "password"
+    secret.write_text(PASSWORD + "\n")
+    value = str(secret) if where.endswith("FILE") else PASSWORD
+    tallyd = start_tallyd(redis.port, environment={where: value})
+    assert grpc_client.send(tallyd.target, ["d"]) == 1
+    assert_same(redis.totals(), {"d": 1})
+
+
+def test_a_user_with_only_the_documented_rights_is_enough(start_redis, start_tallyd):
+    redis = start_redis(options=["--user", "tally", *ACL.split()])
+    tallyd = start_tallyd(redis.port, redis_username="tally", redis_password=PASSWORD)
+    assert grpc_client.send(tallyd.target, ["d"] * 4) == 4
+    assert tallyd.metrics() == {"d": 4}
+    assert tallyd.device("d") == 4
+    assert redis.client.acl_log() == []
+
+
+def test_another_database_is_selected_after_each_reconnect(start_redis, start_tallyd):
+    redis = start_redis(appendfsync="always")
+    tallyd = start_tallyd(redis.port, redis_db=3, redis_key="counts", redis_grace_ms=60_000)
+    assert grpc_client.send(tallyd.target, ["d"]) == 1
+    redis.kill()
+    redis.start()
+    assert grpc_client.send(tallyd.target, ["d"]) == 1
+    assert redis.client.keys() == []
+    redis.client.select(3)
+    assert redis.client.hgetall("counts") == {"d": "2"}
+    assert tallyd.device("d") == 2
+
+
+def test_redis_by_a_unix_socket(start_redis, start_tallyd, tmp_path):
+    path = tmp_path / "redis.sock"
+    start_redis(options=["--unixsocket", str(path)])
+    tallyd = start_tallyd(free_port(), redis_socket=path)
+    assert grpc_client.send(tallyd.target, ["d"]) == 1
+    assert tallyd.device("d") == 1

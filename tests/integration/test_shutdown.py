@@ -1,0 +1,155 @@
+"""tallyd ends, politely or not: what it promised is in Redis, and nothing is there twice."""
+import re
+import threading
+import time
+
+import grpc
+import pytest
+from harness import grpc_client
+from harness.env import PATIENCE, amount, wait_until
+from harness.grpc_client import OpenStream
+from harness.sender import add, assert_between, assert_same
+
+RATE = amount(100_000, long=300_000, sanitized=10_000)
+
+
+def acknowledged_and_not(*runs):
+    """The sum of several Sender.expected()."""
+    acked = add(*({d: a for d, (a, _) in run.items()} for run in runs))
+    unacked = add(*({d: u for d, (_, u) in run.items()} for run in runs))
+    return {device: (acked[device], unacked[device]) for device in acked}
+
+
+def sender_under_way(redis, start_sender, tallyd, **options):
+    """A tally-send of about three seconds whose packets are seen in Redis."""
+    options = {"n": 3 * RATE, "rate": RATE, "devices": 2000, "streams": 4} | options
+    sender = start_sender(tallyd.target, **options)
+    wait_until(lambda: redis.client.hlen("device_metrics") > 100, "packets in Redis")
+    return sender
+
+
+def test_sigterm_lets_running_streams_end_and_exits_0(redis, tallyd, start_sender):
+    sender = sender_under_way(redis, start_sender, tallyd)
+    assert tallyd.stop(timeout=30) == 0
+    assert sender.wait() == 0, sender.output  # each stream ended by itself, within the bound
+    assert_same(redis.totals(), sender.acknowledged())
+
+
+def test_sigterm_while_draining_refuses_new_work(redis, tallyd, closing):
+    stream = closing(OpenStream(tallyd.target))
+    stream.send(["d"] * 5)
+    wait_until(lambda: redis.totals() == {"d": 5}, "the stream to be counted")
+    tallyd.terminate()
+    wait_until(lambda: tallyd.get("/readyz")[0] == 503, "/readyz to answer 503")
+    with pytest.raises(grpc.RpcError) as refused:
+        grpc_client.send(tallyd.target, ["late"], timeout=5)
+    assert refused.value.code() == grpc.StatusCode.UNAVAILABLE
+    stream.send(["d"] * 2)
+    stream.end()
+    assert stream.received() == 7
+    assert tallyd.wait() == 0
+    assert_same(redis.totals(), {"d": 7})
+
+
+def test_a_stream_that_never_ends_is_ended_at_the_bound(redis, start_tallyd, closing):
+    tallyd = start_tallyd(redis.port, drain_timeout_ms=1500)
+    stream = closing(OpenStream(tallyd.target))
+    stream.send(["d"] * 50)
+    wait_until(lambda: redis.totals() == {"d": 50}, "the stream to be counted")
+    begin = time.monotonic()
+    assert tallyd.stop() == 0
+    assert time.monotonic() - begin < (1.5 + 3) * PATIENCE
+    assert stream.error().code() == grpc.StatusCode.UNAVAILABLE
+    assert_same(redis.totals(), {"d": 50})  # counted, though never acknowledged
+
+
+def test_sigterm_at_the_bound_under_load_conserves_all_it_counted(
+    redis, start_tallyd, start_sender
+):
+    tallyd = start_tallyd(redis.port, drain_timeout_ms=500)
+    sender = sender_under_way(redis, start_sender, tallyd, n=30 * RATE)
+    assert tallyd.stop() == 0
+    sender.wait()
+    assert_between(redis.totals(), sender.expected())
+
+
+def test_sigterm_without_load_exits_at_once(tallyd):
+    begin = time.monotonic()
+    assert tallyd.stop() == 0
+    assert time.monotonic() - begin < 3 * PATIENCE
+
+
+def test_sigkill_under_load_keeps_every_acknowledged_stream(
+    start_redis, start_tallyd, start_sender
+):
+    """Three lives of one instance, each killed; many short streams, so that many were
+    acknowledged by then."""
+    redis = start_redis(appendfsync="always")
+    runs = []
+    for _ in range(3):
+        tallyd = start_tallyd(redis.port, instance="phoenix")
+        acknowledged, stopping = {"short": 0}, threading.Event()
+        sender = start_sender(tallyd.target, n=10 * RATE, rate=RATE, devices=2000, streams=4)
+        short = threading.Thread(target=send_short, args=(tallyd, acknowledged, stopping))
+        short.start()
+        wait_until(lambda: acknowledged["short"] > 20, "acknowledged streams")
+        tallyd.kill()
+        stopping.set()
+        short.join()
+        assert sender.wait() != 0
+        runs.append(sender.expected() | {"short": (acknowledged["short"], 1)})
+        assert_between(redis.totals(), acknowledged_and_not(*runs))
+
+    tallyd = start_tallyd(redis.port, instance="phoenix")
+    assert grpc_client.send(tallyd.target, ["last"] * 3) == 3
+    assert redis.totals()["last"] == 3
+
+
+def send_short(tallyd, acknowledged, stopping):
+    """Streams of one packet until the server is gone; at most one is left in doubt."""
+    with grpc_client.connect(tallyd.target) as channel:
+        stream_packets = grpc_client.stub(channel)
+        while not stopping.is_set():
+            try:
+                stream_packets(grpc_client.packets(["short"]), timeout=30)
+            except grpc.RpcError:
+                return
+            acknowledged["short"] += 1
+
+
+def test_sigterm_with_redis_away_says_what_is_lost_and_exits_3(
+    start_redis, start_tallyd, closing
+):
+    redis = start_redis(appendfsync="always")
+    tallyd = start_tallyd(redis.port, drain_timeout_ms=2000, redis_grace_ms=60_000)
+    assert grpc_client.send(tallyd.target, ["safe"] * 5) == 5
+    redis.kill()
+    streams = [closing(OpenStream(tallyd.target)) for _ in range(3)]
+    for i, stream in enumerate(streams):
+        stream.send([f"lost-{i}"] * 10)
+        stream.end()
+    wait_until(lambda: waiting_streams(tallyd) == 3, "three streams to wait for their Acks")
+
+    assert tallyd.stop() == 3
+    lost = tallyd.wait_for_log(r"^.*never committed.*$").group()
+    assert {"30", "3"} <= set(re.findall(r"\d+", lost)), lost
+    for stream in streams:
+        assert stream.error().code() == grpc.StatusCode.UNAVAILABLE
+    redis.start()
+    assert_same(redis.totals(), {"safe": 5})
+
+
+def waiting_streams(tallyd):
+    return sum(worker["streams_waiting"] for worker in tallyd.stats()["workers"])
+
+
+def test_a_restart_goes_on_where_the_last_one_ended(start_redis, start_tallyd, start_sender):
+    redis = start_redis(appendfsync="always")
+    sent = {}
+    for life in range(3):
+        tallyd = start_tallyd(redis.port, instance="phoenix")
+        sender = start_sender(tallyd.target, n=RATE // 10, devices=500, seed=life)
+        assert sender.wait() == 0, sender.output
+        assert tallyd.stop() == 0
+        sent = add(sent, sender.acknowledged())
+    assert_same(redis.totals(), sent)

@@ -18,7 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PATH             "/telemetry.TelemetryIngest/StreamPackets"
 #define MAX_HEADER_BYTES 16384 /* name + value + 32 each, as RFC 9113, 6.5.2, counts them */
 #define NUMBER_BYTES     21
 
@@ -261,7 +260,7 @@ int call_header(struct call *call, const uint8_t *name, size_t name_length, cons
     if (is(name, name_length, ":method"))
         call->is_post = is(value, value_length, "POST");
     else if (is(name, name_length, ":path"))
-        call->is_known_path = is(value, value_length, PATH);
+        call->is_known_path = is(value, value_length, GRPC_PATH);
     else if (is(name, name_length, "content-type"))
         call->is_grpc = grpc_is_content_type(value, value_length);
     else if (is(name, name_length, "grpc-encoding"))
@@ -276,7 +275,7 @@ void call_begin(struct call *call)
     else if (!call->is_grpc)
         answer_http(call, "415");
     else if (!call->is_known_path)
-        refuse(call, GRPC_UNIMPLEMENTED, "unknown method; this server has " PATH);
+        refuse(call, GRPC_UNIMPLEMENTED, "unknown method; this server has " GRPC_PATH);
     else if (call->is_bad_encoding)
         refuse(call, GRPC_UNIMPLEMENTED, "unsupported grpc-encoding; send identity");
     else if (call->context->shutting_down)

@@ -20,7 +20,7 @@
 #include "common/compiler.h"
 #include "common/stats.h"
 #include "proto/frame.h"
-#include "server/grpc.h"
+#include "proto/grpc.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* gRPC's own encodings. */
-#include "server/grpc.h"
+#include "proto/grpc.h"
 #include "tests/unit/unit.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* See grpc.h. */
-#include "server/grpc.h"
+#include "proto/grpc.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,0 +1,43 @@
+/*
+ * What gRPC adds to HTTP/2: the method's path, status codes, the coding of messages. Server and
+ * client both speak from here. Pure functions; any thread. (gRPC over HTTP/2, https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md)
+ */
+#ifndef TALLYD_PROTO_GRPC_H
+#define TALLYD_PROTO_GRPC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The path of the one method that there is (proto/telemetry.proto). */
+#define GRPC_PATH "/telemetry.TelemetryIngest/StreamPackets"
+
+/* All there are (gRPC, statuscodes.md). */
+enum grpc_status {
+    GRPC_OK,
+    GRPC_CANCELLED,
+    GRPC_UNKNOWN,
+    GRPC_INVALID_ARGUMENT,
+    GRPC_DEADLINE_EXCEEDED,
+    GRPC_NOT_FOUND,
+    GRPC_ALREADY_EXISTS,
+    GRPC_PERMISSION_DENIED,
+    GRPC_RESOURCE_EXHAUSTED,
+    GRPC_FAILED_PRECONDITION,
+    GRPC_ABORTED,
+    GRPC_OUT_OF_RANGE,
+    GRPC_UNIMPLEMENTED,
+    GRPC_INTERNAL,
+    GRPC_UNAVAILABLE,
+    GRPC_DATA_LOSS,
+    GRPC_UNAUTHENTICATED,
+};
+
+/* Percent-encodes `text` into `out` as grpc-message asks: bytes outside 0x20 to 0x7e, and "%".
+ * Cuts what does not fit, never inside an escape. Returns the length; `out` is NUL-terminated. */
+size_t grpc_encode_message(const char *text, char *out, size_t size);
+
+/* True for application/grpc, alone or with a +suffix or ;parameter. */
+bool grpc_is_content_type(const uint8_t *value, size_t length);
+
+#endif

@@ -126,7 +126,7 @@ static struct counter *counter_create(struct counters *counters, const struct ke
     return ck_hs_put(&counters->index, hash, counter) ? counter : NULL;
 }
 
-struct counters *counters_create(const struct hash_key *hash_key, size_t max_counters)
+struct counters *counters_create(const struct hash_key *hash_key, size_t max_devices)
 {
     struct counters *counters = aligned_alloc(CACHE_LINE_BYTES, sizeof *counters);
     struct key key = {.bytes = (const uint8_t *)COUNTERS_OVERFLOW_ID,
@@ -137,7 +137,7 @@ struct counters *counters_create(const struct hash_key *hash_key, size_t max_cou
         return NULL;
     memset(counters, 0, sizeof *counters);
     counters->hash_key = *hash_key;
-    counters->max = max_counters;
+    counters->max = max_devices;
     if (!ck_hs_init(&counters->index, CK_HS_MODE_SPMC | CK_HS_MODE_OBJECT, index_hash, index_equal,
                     &index_memory, INITIAL_CAPACITY, (unsigned long)&counters->hash_key)) {
         free(counters);

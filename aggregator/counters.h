@@ -6,7 +6,7 @@
  * the quarantine. A counter enters a lane's list at its first addition and leaves it when popped,
  * so that emptying a lane costs the devices that were active, not all there are.
  *
- * Counters are never moved or freed before the map is. At most `max_counters` ids get a counter of
+ * Counters are never moved or freed before the map is. At most `max_devices` ids get a counter of
  * their own; what comes after shares one, named COUNTERS_OVERFLOW_ID, so totals stay exact.
  *
  * Threads: one owner looks up and adds. A lane that the owner has handed over, and only that lane,
@@ -29,7 +29,7 @@ struct counters;
 struct counter;
 
 /* Makes an empty map. `hash_key` is copied. Returns NULL with errno ENOMEM. */
-struct counters *counters_create(const struct hash_key *hash_key, size_t max_counters) MUST_CHECK;
+struct counters *counters_create(const struct hash_key *hash_key, size_t max_devices) MUST_CHECK;
 void counters_destroy(struct counters *counters);
 
 /* Returns the counter of a device id of 1 to UINT32_MAX bytes, made if it is new (the id is

@@ -1,7 +1,7 @@
 /*
  * Why the hand-over is correct.
  *
- * Each cut has two lanes of counters and two blocks of rejected packets; `lane` is the worker's.
+ * Each cut has two lanes of counters and two blocks of totals; `lane` is the worker's.
  * Ownership of the other one goes to and fro with two numbers, each with one writer:
  *
  *   requested  flusher writes n (release)  -- pairs with the worker's acquire in cut_answer()
@@ -29,22 +29,14 @@
 #include "aggregator/cut.h"
 
 #include "aggregator/counters.h"
-#include "common/clock.h"
 #include "common/thread.h"
+#include "common/wake.h"
 
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
-
-#define NEVER_REACHED 1 /* `since` before the first success: as old as can be */
-
-struct commits {
-    _Atomic uint64_t number; /* writer: flusher */
-    _Atomic uint64_t since;  /* writer: flusher; ms of the oldest unanswered exchange; 0: none */
-};
 
 struct cut {
     struct counters *counters;
@@ -54,7 +46,7 @@ struct cut {
     struct {
         _Atomic uint64_t answered;
         unsigned lane;
-        struct balance_rejected rejected[COUNTERS_LANES];
+        struct cut_totals totals[COUNTERS_LANES];
     } CACHE_ALIGNED w;
 
     /* Writer: flusher. */
@@ -68,61 +60,7 @@ struct cut {
     } CACHE_ALIGNED both;
 };
 
-static void wake(int fd)
-{
-    uint64_t one = 1;
-
-    if (write(fd, &one, sizeof one) < 0) {
-        /* Only EAGAIN, at 2^64 - 2 unread wake-ups: the fd is readable, all is well. */
-    }
-}
-
-struct commits *commits_create(void)
-{
-    struct commits *commits = calloc(1, sizeof *commits);
-
-    if (commits)
-        atomic_init(&commits->since, NEVER_REACHED);
-    return commits;
-}
-
-void commits_destroy(struct commits *commits)
-{
-    free(commits);
-}
-
-void commits_publish(struct commits *commits, uint64_t n)
-{
-    thread_assert_role(THREAD_FLUSHER);
-    atomic_store_explicit(&commits->number, n, memory_order_release);
-}
-
-void commits_exchange_begun(struct commits *commits)
-{
-    thread_assert_role(THREAD_FLUSHER);
-    if (atomic_load_explicit(&commits->since, memory_order_relaxed) == 0)
-        atomic_store_explicit(&commits->since, clock_now_ms(), memory_order_relaxed);
-}
-
-void commits_exchange_done(struct commits *commits)
-{
-    thread_assert_role(THREAD_FLUSHER);
-    atomic_store_explicit(&commits->since, 0, memory_order_relaxed);
-}
-
-uint64_t commits_number(const struct commits *commits)
-{
-    return atomic_load_explicit(&commits->number, memory_order_acquire);
-}
-
-bool commits_redis_down(const struct commits *commits, uint64_t grace_ms)
-{
-    uint64_t since = atomic_load_explicit(&commits->since, memory_order_relaxed);
-
-    return since == NEVER_REACHED || (since && clock_now_ms() > since + grace_ms);
-}
-
-struct cut *cut_create(const struct hash_key *hash_key, size_t max_counters, int flusher_fd)
+struct cut *cut_create(const struct hash_key *hash_key, size_t max_devices, int flusher_fd)
 {
     struct cut *cut = aligned_alloc(CACHE_LINE_BYTES, sizeof *cut);
     int error;
@@ -131,10 +69,10 @@ struct cut *cut_create(const struct hash_key *hash_key, size_t max_counters, int
         return NULL;
     memset(cut, 0, sizeof *cut);
     cut->flusher_fd = flusher_fd;
-    cut->worker_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    cut->worker_fd = wake_create();
     if (cut->worker_fd < 0)
         goto err;
-    cut->counters = counters_create(hash_key, max_counters);
+    cut->counters = counters_create(hash_key, max_devices);
     if (!cut->counters)
         goto err;
     return cut;
@@ -158,15 +96,17 @@ void cut_destroy(struct cut *cut)
 
 void cut_count(struct cut *cut, const uint8_t *id, size_t length)
 {
+    cut->w.totals[cut->w.lane].received++;
     counters_add(cut->counters, cut->w.lane, counters_get(cut->counters, id, length), 1);
 }
 
 void cut_reject(struct cut *cut, size_t reason)
 {
-    struct balance_rejected *rejected = &cut->w.rejected[cut->w.lane];
+    struct cut_totals *totals = &cut->w.totals[cut->w.lane];
 
     thread_assert_role(THREAD_WORKER);
-    ++*(uint64_t *)((char *)rejected + reason);
+    totals->received++;
+    ++*(uint64_t *)((char *)&totals->rejected + reason);
 }
 
 void cut_answer(struct cut *cut)
@@ -178,11 +118,12 @@ void cut_answer(struct cut *cut)
         return;
     cut->w.lane ^= 1;
     atomic_store_explicit(&cut->w.answered, requested, memory_order_release);
-    wake(cut->flusher_fd);
+    wake_send(cut->flusher_fd);
 }
 
 uint64_t cut_number(const struct cut *cut)
 {
+    thread_assert_role(THREAD_WORKER);
     return atomic_load_explicit(&cut->w.answered, memory_order_relaxed) + 1;
 }
 
@@ -190,7 +131,7 @@ void cut_hurry(struct cut *cut)
 {
     thread_assert_role(THREAD_WORKER);
     if (!atomic_exchange_explicit(&cut->both.hurry, true, memory_order_acq_rel))
-        wake(cut->flusher_fd);
+        wake_send(cut->flusher_fd);
 }
 
 int cut_worker_fd(const struct cut *cut)
@@ -203,22 +144,23 @@ void cut_request(struct cut *cut, uint64_t n)
     thread_assert_role(THREAD_FLUSHER);
     atomic_store_explicit(&cut->both.hurry, false, memory_order_release);
     atomic_store_explicit(&cut->f.requested, n, memory_order_release);
-    wake(cut->worker_fd);
+    wake_send(cut->worker_fd);
 }
 
 bool cut_answered(const struct cut *cut, uint64_t n)
 {
+    thread_assert_role(THREAD_FLUSHER);
     return atomic_load_explicit(&cut->w.answered, memory_order_acquire) == n;
 }
 
 void cut_take(struct cut *cut,
               void (*each)(void *context, const uint8_t *id, size_t length, uint64_t delta),
-              void *context, struct balance_rejected *rejected)
+              void *context, struct cut_totals *totals)
 {
     /* The worker starts on lane 0 and swaps once a cut, so cut n leaves lane (n - 1) & 1. */
     uint64_t n = atomic_load_explicit(&cut->f.requested, memory_order_relaxed);
     unsigned lane = (unsigned)((n - 1) & 1);
-    struct balance_rejected *lane_rejected = &cut->w.rejected[lane];
+    struct cut_totals *handed = &cut->w.totals[lane];
     struct counter *counter;
     uint64_t delta;
     size_t length;
@@ -229,18 +171,20 @@ void cut_take(struct cut *cut,
 
         each(context, id, length, delta);
     }
-#define TAKE(name, help) rejected->name += lane_rejected->name;
+    totals->received += handed->received;
+#define TAKE(name, help) totals->rejected.name += handed->rejected.name;
     BALANCE_REJECTED(TAKE)
 #undef TAKE
-    memset(lane_rejected, 0, sizeof *lane_rejected);
+    *handed = (struct cut_totals){0};
 }
 
 bool cut_hurried(const struct cut *cut)
 {
+    thread_assert_role(THREAD_FLUSHER);
     return atomic_load_explicit(&cut->both.hurry, memory_order_acquire);
 }
 
 void cut_wake_worker(struct cut *cut)
 {
-    wake(cut->worker_fd);
+    wake_send(cut->worker_fd);
 }

@@ -7,51 +7,26 @@
  * packets were all counted in cuts up to n may be acknowledged.
  *
  *     worker:  cut_count() ... cut_answer() ... cut_count() ...      (two lanes, one swap a cut)
- *     flusher: cut_request(n) -> cut_answered(n)? -> cut_take() ... -> cut_publish(n)
+ *     flusher: cut_request(n) -> cut_answered(n)? -> cut_take() ... -> commits_publish(n)
  *
- * Per worker there is one `struct cut`; all of them share one `struct commits`, the way back.
+ * There is one `struct cut` for each worker; the way back is aggregator/commits.h.
  */
 #ifndef TALLYD_AGGREGATOR_CUT_H
 #define TALLYD_AGGREGATOR_CUT_H
 
+#include "common/balance.h"
 #include "common/compiler.h"
 #include "common/hash.h"
-#include "common/stats.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct commits;
 struct cut;
-
-/* ---- The way back: flusher -> workers ---------------------------------------------------- */
-
-/* Returns NULL with errno. The state is "nothing committed, Redis never reached". Called by:
- * main. */
-struct commits *commits_create(void) MUST_CHECK;
-void commits_destroy(struct commits *commits);
-
-/* Publishes that everything up to cut n is in Redis. Called by: flusher. */
-void commits_publish(struct commits *commits, uint64_t n);
-
-/* Says that an exchange with Redis has begun, or that the last one succeeded. A second "begun"
- * before a success changes nothing: the first is what readers measure from. Called by: flusher. */
-void commits_exchange_begun(struct commits *commits);
-void commits_exchange_done(struct commits *commits);
-
-/* The last committed cut. Called by: any thread. */
-uint64_t commits_number(const struct commits *commits);
-
-/* True when Redis has not answered for longer than grace_ms, or was never reached. It needs no
- * help of the flusher, which may be the one that hangs. Called by: any thread. */
-bool commits_redis_down(const struct commits *commits, uint64_t grace_ms);
-
-/* ---- One worker's cut --------------------------------------------------------------------- */
 
 /* `flusher_fd` is an eventfd that wakes the flusher; it is borrowed. Returns NULL with errno.
  * Called by: main, before the worker and the flusher start. */
-struct cut *cut_create(const struct hash_key *hash_key, size_t max_counters,
+struct cut *cut_create(const struct hash_key *hash_key, size_t max_devices,
                        int flusher_fd) MUST_CHECK;
 
 /* Called by: main, after both have ended. NULL does nothing. */
@@ -85,11 +60,17 @@ void cut_request(struct cut *cut, uint64_t n);
 /* True when the worker has handed over for cut n. Called by: flusher. */
 bool cut_answered(const struct cut *cut, uint64_t n);
 
-/* Empties what cut n handed over: calls `each` once a device, with its delta, and adds the
- * rejected packets to *rejected. Called by: flusher, once cut_answered(n). */
+/* What came in, apart from whose it was. */
+struct cut_totals {
+    uint64_t received; /* packets that arrived whole, the rejected ones included */
+    struct balance_rejected rejected;
+};
+
+/* Empties what cut n handed over: calls `each` once a device, with its delta, and adds the totals
+ * to *totals. Called by: flusher, once cut_answered(n). */
 void cut_take(struct cut *cut,
               void (*each)(void *context, const uint8_t *id, size_t length, uint64_t delta),
-              void *context, struct balance_rejected *rejected);
+              void *context, struct cut_totals *totals);
 
 /* True when a stream has asked to hurry since the last request. Called by: flusher. */
 bool cut_hurried(const struct cut *cut);

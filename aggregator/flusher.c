@@ -15,6 +15,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/thread.h"
+#include "common/wake.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -63,7 +64,7 @@ struct flusher *flusher_create(const struct flusher_options *options)
     flusher->options = *options;
     sem_init(&flusher->probed, 0, 0);
     flusher->ledger = ledger_create(&flusher->options.redis, options->instance, options->stats);
-    flusher->pending = counters_create(&options->hash_key, options->max_counters);
+    flusher->pending = counters_create(&options->hash_key, (size_t)options->max_devices);
     if (!flusher->ledger || !flusher->pending) {
         flusher_destroy(flusher);
         errno = ENOMEM;
@@ -99,11 +100,9 @@ static bool out_of_time(const struct flusher *flusher)
 static void nap(struct flusher *flusher, uint64_t ms)
 {
     struct pollfd wake = {.fd = flusher->options.wake_fd, .events = POLLIN};
-    uint64_t count;
 
-    if (poll(&wake, 1, (int)ms) > 0 && read(wake.fd, &count, sizeof count) < 0) {
-        /* Only EAGAIN: a wake-up that another read has taken already. */
-    }
+    if (poll(&wake, 1, (int)ms) > 0)
+        wake_clear(wake.fd);
 }
 
 static bool hurried(const struct flusher *flusher)
@@ -113,19 +112,6 @@ static bool hurried(const struct flusher *flusher)
             return true;
     }
     return false;
-}
-
-/* Sleeps until a cut is due or the flusher must stop. */
-static void wait_until_due(struct flusher *flusher)
-{
-    while (!stopping(flusher)) {
-        uint64_t interval = hurried(flusher) ? FLOOR_MS : flusher->options.interval_ms;
-        uint64_t due = flusher->cut_ms + interval, now = clock_now_ms();
-
-        if (now >= due)
-            return;
-        nap(flusher, due - now);
-    }
 }
 
 /* ---- Cut and merge ------------------------------------------------------------------------ */
@@ -138,7 +124,6 @@ static void merge(void *context, const uint8_t *id, size_t length, uint64_t delt
     if (counters_is_overflow(flusher->pending, counter))
         stats_add(&flusher->options.stats->overflow_packets, delta);
     counters_add(flusher->pending, LANE_COUNTS, counter, delta);
-    flusher->values.received += delta;
     flusher->values.pending += delta;
 }
 
@@ -146,7 +131,9 @@ static void merge(void *context, const uint8_t *id, size_t length, uint64_t delt
 static void make_cut(struct flusher *flusher)
 {
     const struct flusher_options *options = &flusher->options;
-    uint64_t n = ++flusher->cut, rejected;
+    struct cut_totals totals = {.received = flusher->values.received,
+                                .rejected = flusher->values.rejected};
+    uint64_t n = ++flusher->cut;
 
     flusher->cut_ms = clock_now_ms();
     for (size_t i = 0; i < options->cut_count; i++)
@@ -155,10 +142,10 @@ static void make_cut(struct flusher *flusher)
         while (!cut_answered(options->cuts[i], n))
             nap(flusher, 1000);
     }
-    rejected = balance_rejected_total(&flusher->values.rejected);
     for (size_t i = 0; i < options->cut_count; i++)
-        cut_take(options->cuts[i], merge, flusher, &flusher->values.rejected);
-    flusher->values.received += balance_rejected_total(&flusher->values.rejected) - rejected;
+        cut_take(options->cuts[i], merge, flusher, &totals);
+    flusher->values.received = totals.received;
+    flusher->values.rejected = totals.rejected;
     stats_add(&options->stats->cuts, 1);
     stats_set(&options->stats->devices, counters_count(flusher->pending));
     balance_publish(options->balance, &flusher->values);
@@ -168,15 +155,11 @@ static void make_cut(struct flusher *flusher)
 
 static void note_fenced(struct flusher *flusher)
 {
-    uint64_t one = 1;
-
     flusher->fenced = true;
     log_error("fenced: another tallyd with --instance %s has started; this one stops. Give each "
               "instance a name of its own",
               flusher->options.instance);
-    if (write(flusher->options.event_fd, &one, sizeof one) < 0) {
-        /* Only EAGAIN: it is readable already. */
-    }
+    wake_send(flusher->options.event_fd);
 }
 
 /* Redis answered as it should. */
@@ -202,7 +185,6 @@ static void note_trouble(struct flusher *flusher, const char *why)
     if (log_limit_allows(&flusher->trouble_limit))
         log_warn("Redis: %s; counting goes on, Acks wait", why);
     if (stopping(flusher)) {
-        ledger_set_timeout(flusher->ledger, STOP_TIMEOUT_MS);
         nap(flusher, FIRST_BACKOFF_MS);
     } else {
         uint64_t until = clock_now_ms() + flusher->backoff_ms, now;
@@ -242,28 +224,30 @@ static bool settle_batch(struct flusher *flusher)
     return !(refused && batch->lane == LANE_QUARANTINE);
 }
 
-/* Commits the batch at hand, however long it takes. Returns false when it gave up. */
+/* Commits the batch at hand, however long it takes. Returns false when it gave up: fenced, or out
+ * of time, but not before one try. */
 static bool commit_batch(struct flusher *flusher)
 {
-    while (!out_of_time(flusher)) {
+    do {
         enum ledger_result result;
 
         commits_exchange_begun(flusher->options.commits);
+        if (stopping(flusher))
+            ledger_set_timeout(flusher->ledger, STOP_TIMEOUT_MS);
         result = ledger_commit(flusher->ledger, &flusher->batch);
         if (result == LEDGER_FENCED) {
             note_fenced(flusher);
             return false;
         }
-        if (result == LEDGER_UNAVAILABLE) {
-            note_trouble(flusher, ledger_error(flusher->ledger));
-            continue;
+        if (result == LEDGER_OK) {
+            if (settle_batch(flusher))
+                note_success(flusher);
+            else
+                note_trouble(flusher, "the quarantine hash takes no counts");
+            return true;
         }
-        if (settle_batch(flusher))
-            note_success(flusher);
-        else
-            note_trouble(flusher, "the quarantine hash takes no counts");
-        return true;
-    }
+        note_trouble(flusher, ledger_error(flusher->ledger));
+    } while (!out_of_time(flusher));
     return false;
 }
 
@@ -302,6 +286,20 @@ static void probe_if_idle(struct flusher *flusher)
         note_trouble(flusher, ledger_error(flusher->ledger));
 }
 
+/* Sleeps until a cut is due, the flusher must stop, or it is fenced; asks after Redis meanwhile. */
+static void wait_until_due(struct flusher *flusher)
+{
+    while (!stopping(flusher) && !flusher->fenced) {
+        uint64_t interval = hurried(flusher) ? FLOOR_MS : flusher->options.interval_ms;
+        uint64_t due = flusher->cut_ms + interval, now = clock_now_ms();
+
+        if (now >= due)
+            return;
+        nap(flusher, due - now < PROBE_MS ? due - now : PROBE_MS);
+        probe_if_idle(flusher);
+    }
+}
+
 /* ---- The thread --------------------------------------------------------------------------- */
 
 static void *run(void *argument)
@@ -312,12 +310,10 @@ static void *run(void *argument)
     probe_if_idle(flusher);
     sem_post(&flusher->probed);
     while (!gave_up && !flusher->fenced && !stopping(flusher)) {
-        probe_if_idle(flusher);
-        wait_until_due(flusher);
-        if (flusher->fenced || stopping(flusher))
-            break;
         make_cut(flusher);
         gave_up = !commit_pending(flusher);
+        if (!gave_up)
+            wait_until_due(flusher);
     }
     make_cut(flusher);
     if (!gave_up && !flusher->fenced)
@@ -333,9 +329,9 @@ int flusher_start(struct flusher *flusher)
     if (error)
         return error;
     flusher->started = true;
-    clock_gettime(CLOCK_REALTIME, &until); /* the clock of sem_timedwait() */
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += FIRST_PROBE_S;
-    while (sem_timedwait(&flusher->probed, &until) && errno == EINTR)
+    while (sem_clockwait(&flusher->probed, CLOCK_MONOTONIC, &until) && errno == EINTR)
         ;
     return 0;
 }
@@ -361,15 +357,11 @@ static struct flusher_result take_stock(struct flusher *flusher)
 
 struct flusher_result flusher_stop(struct flusher *flusher, uint64_t deadline_ms)
 {
-    uint64_t one = 1;
-
     if (!flusher->started)
         return (struct flusher_result){0};
     atomic_store_explicit(&flusher->deadline_ms, deadline_ms, memory_order_relaxed);
     atomic_store_explicit(&flusher->stopping, true, memory_order_release);
-    if (write(flusher->options.wake_fd, &one, sizeof one) < 0) {
-        /* Only EAGAIN: it is readable already. */
-    }
+    wake_send(flusher->options.wake_fd);
     pthread_join(flusher->thread, NULL);
     flusher->started = false;
     return take_stock(flusher);

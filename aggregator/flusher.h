@@ -10,9 +10,12 @@
 #ifndef TALLYD_AGGREGATOR_FLUSHER_H
 #define TALLYD_AGGREGATOR_FLUSHER_H
 
+#include "aggregator/commits.h"
 #include "aggregator/cut.h"
 #include "aggregator/redis.h"
+#include "common/balance.h"
 #include "common/compiler.h"
+#include "common/hash.h"
 #include "common/stats.h"
 
 #include <stdbool.h>
@@ -23,8 +26,8 @@
 struct flusher_options {
     struct redis_options redis;
     const char *instance;
-    uint64_t interval_ms;  /* between two cuts when no Ack waits */
-    uint64_t max_counters; /* devices of their own, over all workers */
+    uint64_t interval_ms; /* between two cuts when no Ack waits */
+    uint64_t max_devices; /* with a counter of their own, over all workers */
     struct hash_key hash_key;
 
     struct cut *const *cuts; /* one a worker */

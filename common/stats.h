@@ -1,17 +1,16 @@
 /*
- * Statistics of a worker, of the flusher and of the whole: plain 64-bit counters, declared once
+ * Statistics of a worker and of the flusher: plain 64-bit counters, declared once
  * in the lists below and expanded for storage, sum and output.
  *
  * One writer a block, any number of readers. Both sides use relaxed atomics: a reader sees each
  * counter whole and never falling, but two counters not of the same instant. What must balance in
- * one scrape (promise P3) is in `struct balance`, not here.
+ * one scrape (promise P3) is in common/balance.h, not here.
  */
 #ifndef TALLYD_COMMON_STATS_H
 #define TALLYD_COMMON_STATS_H
 
 #include "common/compiler.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -60,44 +59,5 @@ struct stats_flusher {
                           memory_order_relaxed)
 #define stats_set(counter, n) atomic_store_explicit((counter), (n), memory_order_relaxed)
 #define stats_get(counter)    atomic_load_explicit((counter), memory_order_relaxed)
-
-/*
- * Promise P3 as numbers: received = committed + pending + rejected, as of the last cut. The
- * flusher publishes all of them at once, so that they balance whenever they are read.
- */
-#define BALANCE_REJECTED(X)                                                                        \
-    X(malformed, "broken protobuf or gRPC framing")                                                \
-    X(utf8, "device_id that is not UTF-8")                                                         \
-    X(device_id, "device_id empty or too long")                                                    \
-    X(too_large, "message over the limit")
-
-#define BALANCE_FIELD(name, help) uint64_t name;
-
-struct balance_values {
-    uint64_t received;    /* packets that arrived whole, the rejected ones included */
-    uint64_t committed;   /* packets that Redis confirmed, the quarantined ones included */
-    uint64_t quarantined; /* of the committed: in the quarantine hash */
-    uint64_t pending;     /* packets cut and not yet confirmed */
-    struct balance_rejected {
-        BALANCE_REJECTED(BALANCE_FIELD)
-    } rejected;
-};
-
-struct balance {
-    pthread_mutex_t lock; /* leaf: nothing else is taken under it */
-    struct balance_values values;
-};
-
-void balance_init(struct balance *balance);
-void balance_fini(struct balance *balance);
-
-/* Publishes `values`. Called by: flusher. */
-void balance_publish(struct balance *balance, const struct balance_values *values);
-
-/* Copies what was last published. Called by: any thread. */
-struct balance_values balance_read(struct balance *balance);
-
-/* The sum of all reasons. */
-uint64_t balance_rejected_total(const struct balance_rejected *rejected);
 
 #endif

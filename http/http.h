@@ -12,6 +12,7 @@
 #define TALLYD_HTTP_HTTP_H
 
 #include "aggregator/redis.h"
+#include "common/balance.h"
 #include "common/compiler.h"
 #include "common/stats.h"
 

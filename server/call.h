@@ -16,6 +16,7 @@
 #ifndef TALLYD_SERVER_CALL_H
 #define TALLYD_SERVER_CALL_H
 
+#include "aggregator/commits.h"
 #include "aggregator/cut.h"
 #include "common/compiler.h"
 #include "common/stats.h"

@@ -26,7 +26,8 @@ struct connection_context {
 };
 
 /* Makes a connection of a connected, non-blocking socket, which it owns from then on; the server's
- * preface is the first thing that connection_send() sends. Returns NULL with errno; the socket is then closed. */
+ * preface is the first thing that connection_send() sends. Returns NULL with errno; the socket is
+ * then closed. */
 struct connection *connection_create(struct connection_context *context, int fd) MUST_CHECK;
 
 /* Closes the socket and forgets all calls; what they counted stays counted. NULL does nothing. */

@@ -6,6 +6,7 @@
  */
 #include "server/server.h"
 
+#include "aggregator/commits.h"
 #include "aggregator/cut.h"
 #include "aggregator/flusher.h"
 #include "common/clock.h"
@@ -93,7 +94,7 @@ static struct flusher *create_flusher(struct server *server, const struct hash_k
         .redis = redis_options(config),
         .instance = config->instance,
         .interval_ms = config->flush_interval_ms,
-        .max_counters = config->max_devices,
+        .max_devices = config->max_devices,
         .hash_key = *hash_key,
         .cuts = server->cuts,
         .cut_count = server->worker_count,

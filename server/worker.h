@@ -6,6 +6,7 @@
 #ifndef TALLYD_SERVER_WORKER_H
 #define TALLYD_SERVER_WORKER_H
 
+#include "aggregator/commits.h"
 #include "aggregator/cut.h"
 #include "common/compiler.h"
 #include "common/stats.h"

@@ -1,9 +1,8 @@
 /* The counter map: look-up, growth, the cap, lanes. */
-#include <stdio.h>
-
 #include "aggregator/counters.h"
 #include "tests/unit/unit.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

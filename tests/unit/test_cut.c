@@ -3,15 +3,16 @@
  * can, and in the end every packet was handed over once, and every stream in a cut that held all
  * of its packets. Run under TSan by the sanitizer build.
  */
+#include "aggregator/commits.h"
+#include "aggregator/cut.h"
+#include "common/thread.h"
+#include "tests/unit/unit.h"
+
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-
-#include "aggregator/cut.h"
-#include "common/thread.h"
-#include "tests/unit/unit.h"
 
 enum { WORKERS = 3, DEVICES = 50, STREAMS = 4000, PACKETS_A_STREAM = 20 };
 
@@ -74,7 +75,7 @@ static void take(void *context, const uint8_t *id, size_t length, uint64_t delta
 struct result {
     struct torture *torture;
     struct taken taken[WORKERS];
-    struct balance_rejected rejected;
+    struct cut_totals totals;
     uint64_t cuts;
 };
 
@@ -95,7 +96,7 @@ static void *flush(void *argument)
         for (int i = 0; i < WORKERS; i++) {
             while (!cut_answered(torture->sides[i].cut, n))
                 usleep(10);
-            cut_take(torture->sides[i].cut, take, &result->taken[i], &result->rejected);
+            cut_take(torture->sides[i].cut, take, &result->taken[i], &result->totals);
         }
     }
     return NULL;
@@ -125,13 +126,15 @@ static void hand_over_under_load_loses_nothing(void **state)
         assert_true(torture->sides[i].stream_cut[STREAMS - 1] <= result.cuts);
         cut_destroy(torture->sides[i].cut);
     }
-    assert_int_equal(result.rejected.utf8, WORKERS * STREAMS);
+    assert_int_equal(result.totals.rejected.utf8, WORKERS * STREAMS);
+    assert_int_equal(result.totals.received, WORKERS * STREAMS * (PACKETS_A_STREAM + 1));
     assert_true(result.cuts > 10);
     close(torture->flusher_fd);
     free(torture);
 }
 
-/* ---- One thread at a time: the rules ---------------------------------------------------------- */
+/* ---- One thread at a time: the rules ----------------------------------------------------------
+ */
 
 static void collect(void *context, const uint8_t *id, size_t length, uint64_t delta)
 {
@@ -144,7 +147,7 @@ static void answer_puts_a_stream_in_the_cut_of_its_packets(void **state)
 {
     int fd = eventfd(0, EFD_NONBLOCK);
     struct cut *cut = cut_create(&key, 10, fd);
-    struct balance_rejected rejected = {0};
+    struct cut_totals totals = {0};
     uint64_t got = 0;
 
     (void)state;
@@ -165,14 +168,15 @@ static void answer_puts_a_stream_in_the_cut_of_its_packets(void **state)
 
     thread_adopt(THREAD_FLUSHER, "flusher");
     assert_true(cut_answered(cut, 1));
-    cut_take(cut, collect, &got, &rejected);
+    cut_take(cut, collect, &got, &totals);
     assert_int_equal(got, 2);
     cut_request(cut, 2);
     thread_adopt(THREAD_WORKER, "worker");
     cut_answer(cut);
     thread_adopt(THREAD_FLUSHER, "flusher");
-    cut_take(cut, collect, &got, &rejected);
+    cut_take(cut, collect, &got, &totals);
     assert_int_equal(got, 3);
+    assert_int_equal(totals.received, 3);
     cut_destroy(cut);
     close(fd);
 }

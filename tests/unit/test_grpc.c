@@ -10,12 +10,8 @@ static void encode_message_escapes_what_headers_cannot_hold(void **state)
     static const struct {
         const char *text, *encoded;
     } cases[] = {
-        {"", ""},
-        {"redis down", "redis down"},
-        {"100%", "100%25"},
-        {"a\nb", "a%0Ab"},
-        {"\xc3\xa9", "%C3%A9"},
-        {"~ ", "~ "},
+        {"", ""},          {"redis down", "redis down"}, {"100%", "100%25"},
+        {"a\nb", "a%0Ab"}, {"\xc3\xa9", "%C3%A9"},       {"~ ", "~ "},
         {"\x7f", "%7F"},
     };
     char out[64];
@@ -44,10 +40,14 @@ static void content_type_accepts_grpc_only(void **state)
         const char *type;
         bool accepted;
     } cases[] = {
-        {"application/grpc", true},       {"application/grpc+proto", true},
-        {"application/grpc;v=1", true},   {"Application/gRPC", true},
-        {"application/grpc-web", false},  {"application/json", false},
-        {"", false},                      {"application/grp", false},
+        {"application/grpc", true},
+        {"application/grpc+proto", true},
+        {"application/grpc;v=1", true},
+        {"Application/gRPC", true},
+        {"application/grpc-web", false},
+        {"application/json", false},
+        {"", false},
+        {"application/grp", false},
         {"application/grpcweb", false},
     };
 

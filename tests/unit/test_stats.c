@@ -1,4 +1,5 @@
 /* Counters and the balance: what is published is read back whole. */
+#include "common/balance.h"
 #include "common/stats.h"
 #include "common/thread.h"
 #include "tests/unit/unit.h"

@@ -1,5 +1,5 @@
 /* The balance is published a few hundred times a second at most, so a mutex serves it well. */
-#include "common/stats.h"
+#include "common/balance.h"
 
 void balance_init(struct balance *balance)
 {

@@ -1,0 +1,149 @@
+#!/usr/bin/env bash
+# Builds the image, and runs it with docker-compose.yml on a real engine: the one that answers,
+# or else one that this test starts for itself. Exits 77 where neither can be had.
+
+source "$(dirname "$0")/../../scripts/lib.sh"
+
+work=$(mktemp -d)
+engine_pid=
+read -r GRPC_PORT HTTP_PORT REDIS_PORT < <(free_ports 3)
+export GRPC_PORT HTTP_PORT REDIS_PORT COMPOSE_PROJECT_NAME=tallyd-test-$$
+http=http://127.0.0.1:$HTTP_PORT
+
+compose() {
+    if docker compose version >/dev/null 2>&1; then
+        docker compose "$@"
+    else
+        docker-compose "$@"
+    fi
+}
+
+clean_up() {
+    compose down --volumes --timeout 10 >/dev/null 2>&1 || true
+    if [[ $engine_pid ]]; then
+        kill -TERM "$engine_pid" 2>/dev/null || true
+        wait "$engine_pid" || true
+        # The engine leaves its bridge and its rules behind.
+        [[ -s $work/bridge ]] || ip link delete docker0 2>/dev/null || true
+        iptables-restore <"$work/iptables" || true
+    fi
+    rm -rf "$work"
+}
+trap clean_up EXIT
+trap 'exit 1' INT TERM
+
+engine_answers() {
+    timeout 10 docker info >/dev/null 2>&1
+}
+
+has_image() {
+    docker image inspect "$1" >/dev/null 2>&1 || timeout 120 docker pull -q "$1" >/dev/null 2>&1
+}
+
+# An engine of our own, with its own data: what is done there touches nobody's images.
+start_engine() {
+    ((EUID == 0)) || skip machine/container "no usable Docker engine answers, and only root can start one"
+    scripts/setup.sh --ci || skip machine/container "the Docker engine's packages cannot be installed"
+    ip -o link show docker0 >"$work/bridge" 2>/dev/null || true
+    iptables-save >"$work/iptables" || skip machine/container "iptables does not work here"
+    export DOCKER_HOST=unix://$work/docker.sock
+    setpriv --pdeathsig TERM setsid dockerd --host "$DOCKER_HOST" --data-root "$work/data" \
+        --exec-root "$work/exec" --pidfile "$work/pid" >"$work/dockerd.log" 2>&1 </dev/null &
+    engine_pid=$!
+    within 30 engine_answers ||
+        skip machine/container "dockerd does not start: $(tail -n 1 "$work/dockerd.log")"
+}
+
+# Stand-ins for the base images, from Debian's packages: the engine needs no registry for them.
+make_base_images() {
+    step "making the base images from Debian packages"
+    tests/bare/make_root.sh "$work/root" >"$work/root.log" 2>&1 ||
+        skip machine/container "debootstrap fails: $(tail -n 1 "$work/root.log")"
+    tar -C "$work/root" -c . | docker import - debian:12-slim >/dev/null
+    # Like the official image: its data in /data, and no protected mode, whatever is run.
+    docker build -q -t redis:7-alpine - <<'DOCKERFILE'
+FROM debian:12-slim
+RUN apt-get update && apt-get install -y --no-install-recommends redis-server
+RUN cd /usr/local/bin \
+    && printf '#!/bin/sh\n[ "$1" != redis-server ] || set -- "$@" --protected-mode no\nexec "$@"\n' \
+        >docker-entrypoint.sh \
+    && chmod 755 docker-entrypoint.sh
+WORKDIR /data
+VOLUME /data
+ENTRYPOINT ["docker-entrypoint.sh"]
+DOCKERFILE
+}
+
+get() {
+    curl -fsS --noproxy '*' --max-time 5 "$http$1" 2>/dev/null
+}
+
+status_is() {
+    [[ $(curl -s --noproxy '*' --max-time 5 -o /dev/null -w '%{http_code}' "$http$1") == "$2" ]]
+}
+
+counts_add_up_to() {
+    get /metrics | /usr/bin/python3 -c '
+import json, sys
+counts = [row["count"] for row in json.load(sys.stdin)]
+sys.exit(sum(counts) != int(sys.argv[1]))' "$1"
+}
+
+state() {
+    docker inspect -f "{{$1}}" "$(compose ps -aq tallyd 2>/dev/null || compose ps -q tallyd)"
+}
+
+is_healthy() {
+    [[ $(state .State.Health.Status) == healthy ]]
+}
+
+check() {
+    local what=$1
+    shift
+    "$@" || {
+        compose logs --tail 50 || true
+        die "NOT so: $what"
+    }
+    step "ok: $what"
+}
+
+if ! { engine_answers && has_image debian:12-slim && has_image redis:7-alpine; }; then
+    start_engine
+    make_base_images
+fi
+tally_send=${TALLYD_BUILD_DIR:-build}/tally-send
+if [[ ! -x $tally_send ]]; then
+    build_programs
+    tally_send=build/tally-send
+fi
+
+step "building the image"
+compose build >"$work/build.log" 2>&1 || {
+    tail -n 30 "$work/build.log"
+    die "the image does not build"
+}
+size=$(docker image inspect -f '{{.Size}}' tallyd)
+check "the image has at most 25 MB ($size bytes)" test "$size" -le 25000000
+check "it runs as a user, not as root" \
+    grep -qE '^[1-9][0-9]*' <(docker image inspect -f '{{.Config.User}}' tallyd)
+
+step "starting both containers"
+compose up -d --no-build
+check "HTTP answers within 3 seconds" within 3 status_is /healthz 200
+check "tallyd finds Redis by its name" within 10 status_is /readyz 200
+check "tally-send streams 10,000 packets to the published port" \
+    "$tally_send" --target "127.0.0.1:$GRPC_PORT" --n 10000
+check "the counts in /metrics add up to them" counts_add_up_to 10000
+check "the health check passes" within 30 is_healthy
+
+compose stop redis
+check "without Redis it is not ready" within 10 status_is /readyz 503
+check "but alive" status_is /healthz 200
+compose start redis
+check "and ready again when Redis is back" within 10 status_is /readyz 200
+
+compose stop
+check "tallyd stops with exit status 0" test "$(state .State.ExitCode)" = 0
+compose up -d --no-build
+check "tallyd is ready after a restart" within 10 status_is /readyz 200
+check "the counts are still there" counts_add_up_to 10000

@@ -36,7 +36,7 @@ struct channel {
     uint8_t output[OUTPUT_BYTES];
 };
 
-static const struct rpc_outcome connection_lost = {RPC_UNAVAILABLE, "connection lost", false, 0};
+static const struct rpc_outcome connection_lost = {GRPC_UNAVAILABLE, "connection lost", false, 0};
 
 struct channel *channel_create(const struct channel_options *options)
 {
@@ -91,7 +91,7 @@ void channel_fail(struct channel *channel, const struct rpc_outcome *outcome)
 
 static void fail_with_errno(struct channel *channel, const char *what, int error)
 {
-    struct rpc_outcome outcome = {.status = RPC_UNAVAILABLE};
+    struct rpc_outcome outcome = {.status = GRPC_UNAVAILABLE};
 
     snprintf(outcome.message, sizeof outcome.message, "%s %.100s: %s", what,
              channel->options.target, strerror(error));

@@ -8,6 +8,7 @@
  */
 #include "client/generator.h"
 
+#include "common/decimal.h"
 #include "proto/frame.h"
 
 #include <errno.h>
@@ -79,14 +80,9 @@ static uint8_t *put_text(uint8_t *out, const char *text)
 
 static uint8_t *put_decimal(uint8_t *out, uint64_t value)
 {
-    uint8_t digits[20];
-    size_t start = sizeof digits;
+    char text[DECIMAL_BYTES], *end = text + sizeof text, *start = decimal_write(value, end);
 
-    do {
-        digits[--start] = (uint8_t)('0' + value % 10);
-        value /= 10;
-    } while (value);
-    return put_bytes(out, digits + start, sizeof digits - start);
+    return put_bytes(out, start, (size_t)(end - start));
 }
 
 /* Temperature from -10.0 to 40.0 in tenths, humidity from 0 to 100. */
@@ -155,8 +151,10 @@ static size_t put_packet(const struct generator *generator, uint64_t index,
                          const struct stamp *stamp, uint8_t *out)
 {
     uint64_t seed = packet_seed(generator, index);
-    uint8_t digits[20], *message = out + FRAME_HEADER_BYTES, *p = message, *payload;
-    size_t digit_count = (size_t)(put_decimal(digits, scale(seed, generator->devices)) - digits);
+    char text[DECIMAL_BYTES], *end = text + sizeof text;
+    char *digits = decimal_write(scale(seed, generator->devices), end);
+    uint8_t *message = out + FRAME_HEADER_BYTES, *p = message, *payload;
+    size_t digit_count = (size_t)(end - digits);
 
     *p++ = TAG_DEVICE_ID;
     p = put_varint(p, generator->prefix_length + digit_count);

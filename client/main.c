@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXIT_USAGE = 2, EXIT_SIGNAL = 128 };
+enum { EXIT_WRONG_OPTIONS = 2, EXIT_SIGNAL = 128 };
 
 static int complain(const char *what, int error)
 {
@@ -81,7 +81,7 @@ int main(int argc, char **argv)
 
     if (send_options_load(&options, argc, argv, error)) {
         fprintf(stderr, "tally-send: %s\n", error);
-        status = EXIT_USAGE;
+        status = EXIT_WRONG_OPTIONS;
     } else if (options.help) {
         opt_print_help(&send_options_table, stdout);
     } else if (options.version) {

@@ -1,6 +1,9 @@
 /* Totals of a run and their text; the JSON form is in report_json.c. */
 #include "client/report.h"
 
+#include "client/rpc_failure.h"
+#include "proto/grpc.h"
+
 #include <inttypes.h>
 #include <string.h>
 
@@ -12,7 +15,7 @@ void report_add_acknowledged(struct report *report, uint64_t packets, uint64_t l
 }
 
 static struct report_failure *group_of(struct report *report, enum report_kind kind,
-                                       enum rpc_status status, const char *message)
+                                       enum grpc_status status, const char *message)
 {
     struct report_failure *group = report->failures;
 
@@ -23,7 +26,7 @@ static struct report_failure *group_of(struct report *report, enum report_kind k
     if (report->failure_count == REPORT_FAILURES)
         return group - 1;
     if (++report->failure_count == REPORT_FAILURES) {
-        status = RPC_UNKNOWN;
+        status = GRPC_UNKNOWN;
         message = "(other failures, of many kinds)";
     }
     group->kind = kind;
@@ -51,10 +54,10 @@ bool report_complete(const struct report *report)
 
 static void print_failure(const struct report_failure *failure, FILE *out)
 {
-    const char *hint = rpc_status_hint(failure->status, failure->message);
+    const char *hint = rpc_failure_hint(failure->status, failure->message);
     const char *what = failure->kind == REPORT_STREAM ? "stream" : "connection";
 
-    fprintf(out, "tally-send: %s: %s (%" PRIu64 " %s%s", rpc_status_name(failure->status),
+    fprintf(out, "tally-send: %s: %s (%" PRIu64 " %s%s", grpc_status_name(failure->status),
             *failure->message ? failure->message : "(no message)", failure->count, what,
             failure->count == 1 ? "" : "s");
     if (failure->kind == REPORT_STREAM)

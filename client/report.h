@@ -20,7 +20,7 @@ enum report_kind { REPORT_STREAM, REPORT_CONNECTION };
 
 struct report_failure {
     enum report_kind kind;
-    enum rpc_status status;
+    enum grpc_status status;
     char message[RPC_MESSAGE_BYTES];
     uint64_t count;    /* streams or connections */
     uint64_t packets;  /* sent on these streams */

@@ -1,5 +1,6 @@
 /* The summary of a run as one JSON object; its form is in report.h. */
 #include "client/report.h"
+#include "proto/grpc.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -36,7 +37,7 @@ static bool add_failure(cJSON *array, const struct report_failure *failure)
     }
     return cJSON_AddStringToObject(object, "of",
                                    failure->kind == REPORT_STREAM ? "stream" : "connection") &&
-           cJSON_AddStringToObject(object, "status", rpc_status_name(failure->status)) &&
+           cJSON_AddStringToObject(object, "status", grpc_status_name(failure->status)) &&
            cJSON_AddStringToObject(object, "message", failure->message) &&
            cJSON_AddNumberToObject(object, "count", (double)failure->count) &&
            cJSON_AddNumberToObject(object, "packets", (double)failure->packets) &&

@@ -4,14 +4,13 @@
  */
 #include "client/rpc_reply.h"
 
+#include "client/rpc_failure.h"
 #include "proto/frame.h"
 #include "proto/telemetry.pb-c.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-#define CONTENT_TYPE "application/grpc"
 
 void rpc_reply_init(struct rpc_reply *reply)
 {
@@ -38,13 +37,12 @@ void rpc_reply_header(struct rpc_reply *reply, const uint8_t *name, size_t name_
     if (NAME_IS(":status")) {
         reply->http_status = (unsigned)parse_decimal(value, value_length, 999);
     } else if (NAME_IS("content-type")) {
-        reply->is_grpc = value_length >= sizeof CONTENT_TYPE - 1 &&
-                         memcmp(value, CONTENT_TYPE, sizeof CONTENT_TYPE - 1) == 0;
+        reply->is_grpc = grpc_is_content_type(value, value_length);
     } else if (NAME_IS("grpc-status")) {
         reply->has_status = true;
-        reply->status = rpc_status_parse(value, value_length);
+        reply->status = grpc_status_parse(value, value_length);
     } else if (NAME_IS("grpc-message")) {
-        rpc_status_decode_message(reply->message, sizeof reply->message, value, value_length);
+        grpc_decode_message(value, value_length, reply->message, sizeof reply->message);
     } else if (NAME_IS("tally-received")) {
         reply->received = parse_decimal(value, value_length, UINT64_MAX - 1);
         reply->told = reply->received != UINT64_MAX;
@@ -64,12 +62,12 @@ void rpc_reply_data(struct rpc_reply *reply, const uint8_t *bytes, size_t length
 
 void rpc_reply_complete(const struct rpc_reply *reply, struct rpc_outcome *outcome)
 {
-    outcome->told = outcome->status != RPC_OK && reply->told;
+    outcome->told = outcome->status != GRPC_OK && reply->told;
     outcome->received = outcome->told ? reply->received : 0;
 }
 
 static void decide(const struct rpc_reply *reply, struct rpc_outcome *outcome,
-                   enum rpc_status status, const char *message)
+                   enum grpc_status status, const char *message)
 {
     outcome->status = status;
     snprintf(outcome->message, sizeof outcome->message, "%s", message);
@@ -103,12 +101,12 @@ static void judge_ack(const struct rpc_reply *reply, uint64_t packets, struct rp
     uint64_t received;
 
     if (!read_ack(reply, &received)) {
-        decide(reply, outcome, RPC_INTERNAL, "status OK, but no Ack that can be read");
+        decide(reply, outcome, GRPC_INTERNAL, "status OK, but no Ack that can be read");
     } else if (received != packets) {
         snprintf(message, sizeof message, "Ack says %" PRIu64 " of %" PRIu64, received, packets);
-        decide(reply, outcome, RPC_DATA_LOSS, message);
+        decide(reply, outcome, GRPC_DATA_LOSS, message);
     } else {
-        decide(reply, outcome, RPC_OK, "");
+        decide(reply, outcome, GRPC_OK, "");
     }
 }
 
@@ -116,15 +114,15 @@ void rpc_reply_judge(const struct rpc_reply *reply, uint64_t packets, struct rpc
 {
     char message[RPC_MESSAGE_BYTES];
 
-    if (reply->has_status && reply->status != RPC_OK) {
+    if (reply->has_status && reply->status != GRPC_OK) {
         decide(reply, outcome, reply->status, reply->message);
     } else if (reply->http_status != 200) {
         snprintf(message, sizeof message, "HTTP status %u", reply->http_status);
-        decide(reply, outcome, rpc_status_of_http(reply->http_status), message);
+        decide(reply, outcome, rpc_failure_of_http(reply->http_status), message);
     } else if (!reply->is_grpc) {
-        decide(reply, outcome, RPC_UNKNOWN, "the response is not of type " CONTENT_TYPE);
+        decide(reply, outcome, GRPC_UNKNOWN, "the response is not of type " GRPC_CONTENT_TYPE);
     } else if (!reply->has_status) {
-        decide(reply, outcome, RPC_UNKNOWN, "the response has no grpc-status");
+        decide(reply, outcome, GRPC_UNKNOWN, "the response has no grpc-status");
     } else {
         judge_ack(reply, packets, outcome);
     }

@@ -5,7 +5,7 @@
 #ifndef TALLYD_CLIENT_RPC_REPLY_H
 #define TALLYD_CLIENT_RPC_REPLY_H
 
-#include "client/rpc_status.h"
+#include "proto/grpc.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,9 +13,9 @@
 
 #define RPC_MESSAGE_BYTES 256
 
-/* How a call or a connection ended. RPC_OK: every packet of the call is acknowledged. */
+/* How a call or a connection ended. GRPC_OK: every packet of the call is acknowledged. */
 struct rpc_outcome {
-    enum rpc_status status;
+    enum grpc_status status;
     char message[RPC_MESSAGE_BYTES];
     bool told;         /* the server told how many packets of the failed stream it counted, */
     uint64_t received; /* namely these */
@@ -27,7 +27,7 @@ struct rpc_reply {
     bool is_grpc;    /* the content-type is gRPC's */
     bool has_status; /* grpc-status came */
     bool told;       /* tally-received came */
-    enum rpc_status status;
+    enum grpc_status status;
     uint64_t received;
     size_t body_length; /* may exceed the bytes kept */
     uint8_t body[64];   /* one framed Ack takes at most 16 */

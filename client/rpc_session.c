@@ -10,6 +10,9 @@
  */
 #include "client/rpc_session.h"
 
+#include "client/rpc_failure.h"
+#include "proto/grpc.h"
+
 #include <errno.h>
 #include <nghttp2/nghttp2.h>
 #include <stdio.h>
@@ -156,7 +159,7 @@ static int on_frame_sent(nghttp2_session *http2, const nghttp2_frame *frame, voi
 
 static void describe_goaway(const struct rpc_session *session, struct rpc_outcome *outcome)
 {
-    outcome->status = RPC_UNAVAILABLE;
+    outcome->status = GRPC_UNAVAILABLE;
     snprintf(outcome->message, sizeof outcome->message, "the server is going away (%s)",
              nghttp2_http2_strerror(session->goaway_code));
 }
@@ -175,7 +178,7 @@ static int on_stream_closed(nghttp2_session *http2, int32_t stream_id, uint32_t 
     if (session->goaway_came && (error_code == NGHTTP2_REFUSED_STREAM || !call->requested)) {
         describe_goaway(session, &outcome);
     } else {
-        outcome.status = rpc_status_of_reset(error_code);
+        outcome.status = rpc_failure_of_reset(error_code);
         snprintf(outcome.message, sizeof outcome.message, "stream reset by the server (%s)",
                  nghttp2_http2_strerror(error_code));
     }
@@ -259,10 +262,10 @@ int rpc_call_start(struct rpc_session *session, struct rpc_call *call, uint64_t 
     const nghttp2_nv fields[] = {
         FIELD(":method", "POST"),
         FIELD(":scheme", "http"),
-        FIELD(":path", "/telemetry.TelemetryIngest/StreamPackets"),
+        FIELD(":path", GRPC_PATH),
         FIELD(":authority", session->authority),
         FIELD("te", "trailers"),
-        FIELD("content-type", "application/grpc"),
+        FIELD("content-type", GRPC_CONTENT_TYPE),
         FIELD("user-agent", "tally-send/" TALLYD_VERSION),
     };
     const nghttp2_data_provider body = {.read_callback = on_read};
@@ -348,7 +351,7 @@ bool rpc_session_over(const struct rpc_session *session, struct rpc_outcome *out
 {
     memset(outcome, 0, sizeof *outcome);
     if (session->breached) {
-        outcome->status = RPC_INTERNAL;
+        outcome->status = GRPC_INTERNAL;
         snprintf(outcome->message, sizeof outcome->message, "the peer breaks the rules of HTTP/2");
         return true;
     }

@@ -118,12 +118,12 @@ static void ended(void *context, struct rpc_call *call, const struct rpc_outcome
     if (slot->waits)
         TAILQ_REMOVE(&sender->waiting, slot, wait_link);
     slot->waits = false;
-    if (outcome->status == RPC_OK)
+    if (outcome->status == GRPC_OK)
         report_add_acknowledged(sender->report, sent, call->ended_ns ? now_ns - call->ended_ns : 0);
     else
         report_add_failure(sender->report, REPORT_STREAM, outcome, sent);
     if (sender->totals)
-        device_totals_add(sender->totals, slot->range.first, sent, outcome->status == RPC_OK);
+        device_totals_add(sender->totals, slot->range.first, sent, outcome->status == GRPC_OK);
     start_next(sender, slot);
 }
 
@@ -157,7 +157,7 @@ static const struct rpc_handler rpc_handler = {.fill = fill, .ended = ended};
 static const struct channel_handler channel_handler = {.ready = ready, .closed = closed};
 
 /* Ends everything at once, for the reason given. */
-static void stop(struct sender *sender, enum rpc_status status, const char *message)
+static void stop(struct sender *sender, enum grpc_status status, const char *message)
 {
     struct rpc_outcome outcome = {.status = status};
 
@@ -176,7 +176,7 @@ static void take_signal(struct sender *sender)
     if (read(sender->signal_fd, &info, sizeof info) != sizeof info)
         return;
     sender->report->signal = (int)info.ssi_signo;
-    stop(sender, RPC_CANCELLED, "interrupted");
+    stop(sender, GRPC_CANCELLED, "interrupted");
 }
 
 static void check_progress(struct sender *sender, uint64_t now_ns)
@@ -190,7 +190,7 @@ static void check_progress(struct sender *sender, uint64_t now_ns)
     } else if (timeout_ms && now_ns - sender->steps_seen_ns >= timeout_ms * NS_IN_MS) {
         snprintf(message, sizeof message, "no progress for %llu ms",
                  (unsigned long long)timeout_ms);
-        stop(sender, RPC_DEADLINE_EXCEEDED, message);
+        stop(sender, GRPC_DEADLINE_EXCEEDED, message);
     }
 }
 
@@ -318,7 +318,7 @@ static void release(struct sender *sender)
 static bool resolve(struct sender *sender)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
-    struct rpc_outcome outcome = {.status = RPC_UNAVAILABLE};
+    struct rpc_outcome outcome = {.status = GRPC_UNAVAILABLE};
     int error =
         getaddrinfo(sender->options->host, sender->options->port, &hints, &sender->addresses);
 

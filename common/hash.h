@@ -8,9 +8,10 @@
 #ifndef TALLYD_COMMON_HASH_H
 #define TALLYD_COMMON_HASH_H
 
+#include "common/load.h"
+
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 struct hash_key {
     uint64_t a, b;
@@ -23,22 +24,6 @@ static inline uint64_t hash_fold(uint64_t a, uint64_t b)
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-static inline uint64_t hash_load64(const uint8_t *p)
-{
-    uint64_t value;
-
-    memcpy(&value, p, sizeof value);
-    return value;
-}
-
-static inline uint64_t hash_load32(const uint8_t *p)
-{
-    uint32_t value;
-
-    memcpy(&value, p, sizeof value);
-    return value;
-}
-
 static inline uint64_t hash_bytes(const struct hash_key *key, const void *bytes, size_t length)
 {
     const uint8_t *p = bytes;
@@ -46,13 +31,13 @@ static inline uint64_t hash_bytes(const struct hash_key *key, const void *bytes,
     size_t left = length;
 
     for (; left > 16; p += 16, left -= 16)
-        state = hash_fold(hash_load64(p) ^ key->b, hash_load64(p + 8) ^ state);
+        state = hash_fold(load_u64(p) ^ key->b, load_u64(p + 8) ^ state);
     if (left >= 8) {
-        low = hash_load64(p);
-        high = hash_load64(p + left - 8);
+        low = load_u64(p);
+        high = load_u64(p + left - 8);
     } else if (left >= 4) {
-        low = hash_load32(p);
-        high = hash_load32(p + left - 4);
+        low = load_u32(p);
+        high = load_u32(p + left - 4);
     } else {
         low = left ? (uint64_t)p[0] << 16 | (uint64_t)p[left >> 1] << 8 | p[left - 1] : 0;
         high = 0;

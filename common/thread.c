@@ -16,6 +16,13 @@ struct start {
     void *argument;
 };
 
+static const char *const role_names[] = {
+    [THREAD_MAIN] = "main",
+    [THREAD_WORKER] = "worker",
+    [THREAD_FLUSHER] = "flusher",
+    [THREAD_HTTP] = "http",
+};
+
 static _Thread_local enum thread_role my_role = THREAD_MAIN;
 static _Thread_local char my_name[NAME_BYTES] = "main";
 
@@ -67,7 +74,7 @@ void thread_check_role(enum thread_role role, const char *function)
 {
     if (my_role == role)
         return;
-    fprintf(stderr, "%s: called by thread %s, whose role is %d; it belongs to role %d\n", function,
-            my_name, my_role, role);
+    fprintf(stderr, "%s: called by thread %s, whose role is %s; it belongs to %s\n", function,
+            my_name, role_names[my_role], role_names[role]);
     abort();
 }

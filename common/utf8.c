@@ -2,24 +2,7 @@
 #include "common/utf8.h"
 
 #include "common/compiler.h"
-
-#include <string.h>
-
-static uint64_t load64(const uint8_t *p)
-{
-    uint64_t value;
-
-    memcpy(&value, p, sizeof value);
-    return value;
-}
-
-static uint64_t load32(const uint8_t *p)
-{
-    uint32_t value;
-
-    memcpy(&value, p, sizeof value);
-    return value;
-}
+#include "common/load.h"
 
 /* The last load of each length overlaps the one before it, so that no byte is left over. */
 static bool is_ascii(const uint8_t *bytes, size_t length)
@@ -28,10 +11,10 @@ static bool is_ascii(const uint8_t *bytes, size_t length)
 
     if (length >= 8) {
         for (size_t i = 0; i < length - 8; i += 8)
-            all |= load64(bytes + i);
-        all |= load64(bytes + length - 8);
+            all |= load_u64(bytes + i);
+        all |= load_u64(bytes + length - 8);
     } else if (length >= 4) {
-        all = load32(bytes) | load32(bytes + length - 4);
+        all = load_u32(bytes) | load_u32(bytes + length - 4);
     } else if (length > 0) {
         all = bytes[0] | bytes[length / 2] | bytes[length - 1];
     }

@@ -1,6 +1,7 @@
 /*
  * What gRPC adds to HTTP/2: the method's path, status codes, the coding of messages. Server and
- * client both speak from here. Pure functions; any thread. (gRPC over HTTP/2, https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md)
+ * client both speak from here. Pure functions; any thread.
+ * (gRPC over HTTP/2, https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md)
  */
 #ifndef TALLYD_PROTO_GRPC_H
 #define TALLYD_PROTO_GRPC_H
@@ -11,6 +12,8 @@
 
 /* The path of the one method that there is (proto/telemetry.proto). */
 #define GRPC_PATH "/telemetry.TelemetryIngest/StreamPackets"
+
+#define GRPC_CONTENT_TYPE "application/grpc"
 
 /* All there are (gRPC, statuscodes.md). */
 enum grpc_status {
@@ -33,9 +36,20 @@ enum grpc_status {
     GRPC_UNAUTHENTICATED,
 };
 
+/* "UNAVAILABLE" and so on. */
+const char *grpc_status_name(enum grpc_status status);
+
+/* Reads the value of a grpc-status header. What is no known code is GRPC_UNKNOWN. */
+enum grpc_status grpc_status_parse(const uint8_t *value, size_t length);
+
 /* Percent-encodes `text` into `out` as grpc-message asks: bytes outside 0x20 to 0x7e, and "%".
  * Cuts what does not fit, never inside an escape. Returns the length; `out` is NUL-terminated. */
 size_t grpc_encode_message(const char *text, char *out, size_t size);
+
+/* Undoes it, for a grpc-message that anyone may have sent: cuts what does not fit; a percent sign
+ * without two hex digits stands for itself; control characters become "?", so that a server cannot
+ * write to a terminal what it likes. Returns the length; `out` is NUL-terminated. */
+size_t grpc_decode_message(const uint8_t *value, size_t length, char *out, size_t size);
 
 /* True for application/grpc, alone or with a +suffix or ;parameter. */
 bool grpc_is_content_type(const uint8_t *value, size_t length);

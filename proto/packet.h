@@ -33,8 +33,9 @@ struct packet_id {
     size_t length;
 };
 
-/* Scans a message that lies whole in memory. On PACKET_OK `id` points into `message`. Any thread;
- * no state. */
+/* Scans a message that lies whole in memory. On PACKET_OK `id` points into `message`; on
+ * PACKET_ID_TOO_LONG `id->length` tells the length that was found, and its bytes are not to be
+ * read. Any thread; no state. */
 enum packet_result packet_scan(const uint8_t *message, size_t length, size_t max_id_bytes,
                                struct packet_id *id) MUST_CHECK;
 
@@ -55,7 +56,8 @@ struct packet_feed *packet_feed_init(void *memory, size_t max_id_bytes);
 void packet_feed_part(struct packet_feed *feed, const uint8_t *part, size_t length);
 
 /* Ends the message, and makes the feed ready for the next one. On PACKET_OK `id` points into the
- * feed and is valid until the next call on it. Called by: the owner of `feed`. */
+ * feed and is valid until the next call on it; PACKET_ID_TOO_LONG is as above. Called by: the owner
+ * of `feed`. */
 enum packet_result packet_feed_end(struct packet_feed *feed, struct packet_id *id) MUST_CHECK;
 
 /* What is wrong with a packet, for messages: "its device_id is not valid UTF-8". */

@@ -115,12 +115,15 @@ static struct oracle_verdict oracle_judge(const uint8_t *message, size_t length,
     return verdict;
 }
 
-/* True if `result` and, with PACKET_OK, `id` are what the oracle says. */
+/* True if `result` is what the oracle says, and with PACKET_OK `id`, with PACKET_ID_TOO_LONG its
+ * length. */
 static bool oracle_agrees(const struct oracle_verdict *verdict, enum packet_result result,
                           const struct packet_id *id)
 {
     if (result != verdict->result)
         return false;
+    if (result == PACKET_ID_TOO_LONG)
+        return id->length == verdict->id_length;
     return result != PACKET_OK ||
            (id->length == verdict->id_length && memcmp(id->bytes, verdict->id, id->length) == 0);
 }

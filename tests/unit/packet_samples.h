@@ -6,7 +6,7 @@
 
 #define MAX_ID 16 /* small, so that the tables can pass it */
 
-/* A message as a string literal, and the id that is expected of it. */
+/* A message as a string literal, and the id that it has, accepted or too long. */
 struct sample {
     const char *name;
     const char *bytes;
@@ -112,9 +112,15 @@ static const struct sample empty_id[] = {
 };
 
 static const struct sample too_long_id[] = {
-    {"one byte too long", BYTES("\x0a\x11zzzzzzzzzzzzzzzzz"), NO_ID},
-    {"the last id is too long", BYTES("\x0a\x01x\x0a\x11zzzzzzzzzzzzzzzzz"), NO_ID},
-    {"too long and not UTF-8", BYTES("\x0a\x11zzzzzzzzzzzzzzzz\xff"), NO_ID},
+    {"one byte too long", BYTES("\x0a\x11zzzzzzzzzzzzzzzzz"), BYTES("zzzzzzzzzzzzzzzzz")},
+    {"the last id is too long", BYTES("\x0a\x01x\x0a\x11zzzzzzzzzzzzzzzzz"),
+     BYTES("zzzzzzzzzzzzzzzzz")},
+    {"the last of two too long", BYTES("\x0a\x12zzzzzzzzzzzzzzzzzz\x0a\x11zzzzzzzzzzzzzzzzz"),
+     BYTES("zzzzzzzzzzzzzzzzz")},
+    {"too long, before the rest", BYTES("\x0a\x11zzzzzzzzzzzzzzzzz\x10\x05\x1a\x02hi"),
+     BYTES("zzzzzzzzzzzzzzzzz")},
+    {"too long and not UTF-8", BYTES("\x0a\x11zzzzzzzzzzzzzzzz\xff"),
+     BYTES("zzzzzzzzzzzzzzzz\xff")},
 };
 
 static const struct sample not_utf8_id[] = {

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void add_failed(struct report *report, enum report_kind kind, enum rpc_status status,
+static void add_failed(struct report *report, enum report_kind kind, enum grpc_status status,
                        const char *message, int received)
 {
     struct rpc_outcome outcome = {.status = status};
@@ -35,11 +35,11 @@ static void print_failures_groups_equal_ones(void **state)
     char *text;
 
     (void)state;
-    add_failed(report, REPORT_STREAM, RPC_UNAVAILABLE, "redis down", 3);
-    add_failed(report, REPORT_STREAM, RPC_INTERNAL, "", -1);
-    add_failed(report, REPORT_STREAM, RPC_UNAVAILABLE, "redis down", 4);
-    add_failed(report, REPORT_STREAM, RPC_UNAVAILABLE, "redis down", -1);
-    add_failed(report, REPORT_CONNECTION, RPC_UNAVAILABLE, "redis down", -1);
+    add_failed(report, REPORT_STREAM, GRPC_UNAVAILABLE, "redis down", 3);
+    add_failed(report, REPORT_STREAM, GRPC_INTERNAL, "", -1);
+    add_failed(report, REPORT_STREAM, GRPC_UNAVAILABLE, "redis down", 4);
+    add_failed(report, REPORT_STREAM, GRPC_UNAVAILABLE, "redis down", -1);
+    add_failed(report, REPORT_CONNECTION, GRPC_UNAVAILABLE, "redis down", -1);
     assert_int_equal(report->streams_failed, 4);
     text = printed(report, report_print_failures);
     assert_string_equal(
@@ -64,7 +64,7 @@ static void add_failure_many_kinds_is_bounded(void **state)
     (void)state;
     for (int i = 0; i < 1000; i++) {
         snprintf(message, sizeof message, "kind %d", i);
-        add_failed(report, REPORT_STREAM, RPC_INTERNAL, message, -1);
+        add_failed(report, REPORT_STREAM, GRPC_INTERNAL, message, -1);
     }
     assert_int_equal(report->failure_count, REPORT_FAILURES);
     for (size_t i = 0; i < report->failure_count; i++)
@@ -114,8 +114,8 @@ static void print_json_tells_all(void **state)
     report->sent = 200;
     report->seconds = 0.5;
     report_add_acknowledged(report, 100, 2000000);
-    add_failed(report, REPORT_STREAM, RPC_UNAVAILABLE, "say \"no\"", 7);
-    add_failed(report, REPORT_CONNECTION, RPC_INTERNAL, "x", -1);
+    add_failed(report, REPORT_STREAM, GRPC_UNAVAILABLE, "say \"no\"", 7);
+    add_failed(report, REPORT_CONNECTION, GRPC_INTERNAL, "x", -1);
     assert_int_equal(report_print_json(report, out), 0);
     fclose(out);
     assert_ptr_equal(strchr(text, '\n'), text + size - 1);

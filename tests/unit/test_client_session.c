@@ -1,4 +1,5 @@
 /* The RPC session against a server session of nghttp2, with bytes carried by hand: no socket. */
+#include "client/rpc_failure.h"
 #include "client/rpc_session.h"
 #include "tests/unit/unit.h"
 
@@ -166,7 +167,7 @@ static void call_any_step_is_acknowledged(void **state)
         carry(&pair, steps[i]);
         assert_int_equal(pair.ended, 1);
         assert_string_equal(pair.outcome.message, "");
-        assert_int_equal(pair.outcome.status, RPC_OK);
+        assert_int_equal(pair.outcome.status, GRPC_OK);
         assert_int_equal(pair.body_bytes, 100000);
         assert_int_equal(pair.call.ended_ns, 42);
         close_pair(&pair);
@@ -181,7 +182,7 @@ static void call_wrong_count_fails(void **state)
     open_pair(&pair, ANSWER_ACK, 10);
     pair.call.packets = 6;
     carry(&pair, 1000);
-    assert_int_equal(pair.outcome.status, RPC_DATA_LOSS);
+    assert_int_equal(pair.outcome.status, GRPC_DATA_LOSS);
     assert_string_equal(pair.outcome.message, "Ack says 5 of 6");
     close_pair(&pair);
 }
@@ -195,7 +196,7 @@ static void call_again_after_early_error_works(void **state)
     open_pair(&pair, ANSWER_EARLY, 1000000);
     carry(&pair, 1000);
     assert_int_equal(pair.ended, 1);
-    assert_int_equal(pair.outcome.status, RPC_UNAVAILABLE);
+    assert_int_equal(pair.outcome.status, GRPC_UNAVAILABLE);
     assert_string_equal(pair.outcome.message, "redis down");
     assert_true(pair.outcome.told);
     assert_true(pair.to_send > 0);
@@ -205,7 +206,7 @@ static void call_again_after_early_error_works(void **state)
     assert_int_equal(rpc_call_start(pair.client, &pair.call, 5), 0);
     carry(&pair, 1000);
     assert_int_equal(pair.ended, 2);
-    assert_int_equal(pair.outcome.status, RPC_OK);
+    assert_int_equal(pair.outcome.status, GRPC_OK);
     close_pair(&pair);
 }
 
@@ -217,7 +218,7 @@ static void call_reset_is_unavailable(void **state)
     open_pair(&pair, ANSWER_RESET, 1000000);
     carry(&pair, 1000);
     assert_int_equal(pair.ended, 1);
-    assert_int_equal(pair.outcome.status, RPC_UNAVAILABLE);
+    assert_int_equal(pair.outcome.status, GRPC_UNAVAILABLE);
     assert_string_equal(pair.outcome.message, "stream reset by the server (REFUSED_STREAM)");
     close_pair(&pair);
 }
@@ -237,7 +238,7 @@ static void fill_nothing_waits_for_resume(void **state)
     rpc_call_resume(&pair.call);
     carry(&pair, 1000);
     assert_int_equal(pair.body_bytes, 30);
-    assert_int_equal(pair.outcome.status, RPC_OK);
+    assert_int_equal(pair.outcome.status, GRPC_OK);
     assert_int_equal(pair.ended, 1);
     close_pair(&pair);
 }
@@ -257,10 +258,10 @@ static void goaway_lets_calls_end_and_takes_no_more(void **state)
     pair.allowed = 20;
     rpc_call_resume(&pair.call);
     carry(&pair, 1000);
-    assert_int_equal(pair.outcome.status, RPC_OK);
+    assert_int_equal(pair.outcome.status, GRPC_OK);
     assert_int_equal(rpc_call_start(pair.client, &pair.call, 5), -ESHUTDOWN);
     assert_true(rpc_session_over(pair.client, &outcome));
-    assert_int_equal(outcome.status, RPC_UNAVAILABLE);
+    assert_int_equal(outcome.status, GRPC_UNAVAILABLE);
     assert_string_equal(outcome.message, "the server is going away (NO_ERROR)");
     close_pair(&pair);
 }
@@ -277,7 +278,7 @@ static void goaway_before_the_call_ends_it(void **state)
                      0);
     carry(&pair, 1000);
     assert_int_equal(pair.ended, 1);
-    assert_int_equal(pair.outcome.status, RPC_UNAVAILABLE);
+    assert_int_equal(pair.outcome.status, GRPC_UNAVAILABLE);
     assert_string_equal(pair.outcome.message, "the server is going away (ENHANCE_YOUR_CALM)");
     close_pair(&pair);
 }
@@ -293,14 +294,14 @@ static void push_http1_is_a_breach(void **state)
     assert_false(rpc_session_over(pair.client, &outcome));
     assert_int_equal(rpc_session_push(pair.client, (const uint8_t *)text, sizeof text - 1), 0);
     assert_true(rpc_session_over(pair.client, &outcome));
-    assert_int_equal(outcome.status, RPC_INTERNAL);
-    assert_non_null(rpc_status_hint(outcome.status, outcome.message));
+    assert_int_equal(outcome.status, GRPC_INTERNAL);
+    assert_non_null(rpc_failure_hint(outcome.status, outcome.message));
     close_pair(&pair);
 }
 
 static void fail_ends_open_calls_once(void **state)
 {
-    const struct rpc_outcome lost = {RPC_UNAVAILABLE, "connection lost", false, 0};
+    const struct rpc_outcome lost = {GRPC_UNAVAILABLE, "connection lost", false, 0};
     struct pair pair;
 
     (void)state;

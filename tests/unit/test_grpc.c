@@ -1,15 +1,13 @@
 /* gRPC's own encodings. */
+#include "common/compiler.h"
 #include "proto/grpc.h"
 #include "tests/unit/unit.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static void encode_message_escapes_what_headers_cannot_hold(void **state)
 {
-    static const struct {
-        const char *text, *encoded;
-    } cases[] = {
+    static const char *const table[][2] = {
         {"", ""},          {"redis down", "redis down"}, {"100%", "100%25"},
         {"a\nb", "a%0Ab"}, {"\xc3\xa9", "%C3%A9"},       {"~ ", "~ "},
         {"\x7f", "%7F"},
@@ -17,10 +15,10 @@ static void encode_message_escapes_what_headers_cannot_hold(void **state)
     char out[64];
 
     (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        size_t length = grpc_encode_message(cases[i].text, out, sizeof out);
+    for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
+        size_t length = grpc_encode_message(table[i][0], out, sizeof out);
 
-        assert_string_equal(out, cases[i].encoded);
+        assert_string_equal(out, table[i][1]);
         assert_int_equal(length, strlen(out));
     }
 }
@@ -34,12 +32,83 @@ static void encode_message_too_long_cuts_between_escapes(void **state)
     assert_string_equal(out, "ab%0A");
 }
 
+/* The last two are cut: `out` has room for 15 bytes. */
+static void decode_message_table(void **state)
+{
+    static const char *const table[][2] = {
+        {"", ""},
+        {"plain", "plain"},
+        {"a%20b%41", "a bA"},
+        {"%c3%a9%C3%A9", "\xc3\xa9\xc3\xa9"},
+        {"100%", "100%"},
+        {"%4", "%4"},
+        {"%zz%4g", "%zz%4g"},
+        {"%25%32%30", "%20"},
+        {"%1b[31m%0a\x7f", "?[31m??"},
+        {"a%00b", "a?b"},
+        {"0123456789abcdefghij", "0123456789abcde"},
+        {"0123456789abcd%41%42", "0123456789abcdA"},
+    };
+    char out[16];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
+        const char *text = table[i][0];
+        size_t length = grpc_decode_message((const uint8_t *)text, strlen(text), out, sizeof out);
+
+        assert_string_equal(out, table[i][1]);
+        assert_int_equal(length, strlen(out));
+    }
+}
+
+static void decode_message_undoes_encode_message(void **state)
+{
+    char encoded[256], decoded[256];
+
+    (void)state;
+    for (int byte = 0x20; byte < 0x100; byte++) {
+        char text[] = {'<', (char)byte, '%', '4', '1', '>', '\0'};
+        size_t length = grpc_encode_message(text, encoded, sizeof encoded);
+
+        grpc_decode_message((const uint8_t *)encoded, length, decoded, sizeof decoded);
+        if (byte == 0x7f)
+            text[1] = '?';
+        assert_string_equal(decoded, text);
+    }
+}
+
+static void parse_status_table(void **state)
+{
+    static const struct {
+        const char *text;
+        enum grpc_status status;
+    } table[] = {
+        {"0", GRPC_OK},        {"14", GRPC_UNAVAILABLE}, {"16", GRPC_UNAUTHENTICATED},
+        {"17", GRPC_UNKNOWN},  {"", GRPC_UNKNOWN},       {"-1", GRPC_UNKNOWN},
+        {"1x", GRPC_UNKNOWN},  {"256", GRPC_UNKNOWN},    {"00", GRPC_OK},
+        {"014", GRPC_UNKNOWN},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(table); i++)
+        assert_int_equal(grpc_status_parse((const uint8_t *)table[i].text, strlen(table[i].text)),
+                         table[i].status);
+}
+
+static void status_name_of_no_status_is_unknown(void **state)
+{
+    (void)state;
+    assert_string_equal(grpc_status_name(GRPC_OK), "OK");
+    assert_string_equal(grpc_status_name(GRPC_UNAUTHENTICATED), "UNAUTHENTICATED");
+    assert_string_equal(grpc_status_name((enum grpc_status)77), "UNKNOWN");
+}
+
 static void content_type_accepts_grpc_only(void **state)
 {
     static const struct {
         const char *type;
         bool accepted;
-    } cases[] = {
+    } table[] = {
         {"application/grpc", true},
         {"application/grpc+proto", true},
         {"application/grpc;v=1", true},
@@ -52,10 +121,10 @@ static void content_type_accepts_grpc_only(void **state)
     };
 
     (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+    for (size_t i = 0; i < ARRAY_LENGTH(table); i++)
         assert_int_equal(
-            grpc_is_content_type((const uint8_t *)cases[i].type, strlen(cases[i].type)),
-            cases[i].accepted);
+            grpc_is_content_type((const uint8_t *)table[i].type, strlen(table[i].type)),
+            table[i].accepted);
 }
 
 int main(void)
@@ -63,6 +132,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(encode_message_escapes_what_headers_cannot_hold),
         cmocka_unit_test(encode_message_too_long_cuts_between_escapes),
+        cmocka_unit_test(decode_message_table),
+        cmocka_unit_test(decode_message_undoes_encode_message),
+        cmocka_unit_test(parse_status_table),
+        cmocka_unit_test(status_name_of_no_status_is_unknown),
         cmocka_unit_test(content_type_accepts_grpc_only),
     };
 

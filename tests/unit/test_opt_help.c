@@ -1,0 +1,34 @@
+/* Options: the texts that are made from the table. */
+#include "tests/unit/opt_run.h"
+
+static void print_help_and_tables_name_every_option(void **state)
+{
+    void (*const printers[])(const struct opt_table *, FILE *) = {opt_print_help,
+                                                                  opt_print_markdown};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(printers); i++) {
+        char *text = NULL;
+        size_t size = 0;
+        FILE *out = open_memstream(&text, &size);
+
+        assert_non_null(out);
+        printers[i](&table, out);
+        fclose(out);
+        for (size_t row = 0; row < table.count; row++) {
+            assert_non_null(strstr(text, rows[row].name));
+            assert_non_null(strstr(text, rows[row].help));
+        }
+        assert_non_null(strstr(text, "1 to 65535"));
+        free(text);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(print_help_and_tables_name_every_option),
+    };
+
+    return cmocka_run_group_tests_name("opt_help", tests, NULL, NULL);
+}

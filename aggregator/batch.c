@@ -1,18 +1,24 @@
 /* Freezing is moving: a delta is in a lane or in the batch, never in both. */
 #include "aggregator/batch.h"
 
-bool batch_fill(struct batch *batch, struct counters *pending, unsigned lane)
+size_t batch_fill(struct batch *batch, struct counters *pending, unsigned lane)
 {
-    struct batch_entry *entry = batch->entries;
+    size_t id_bytes = 0, length;
 
     batch->lane = lane;
-    for (batch->count = 0; batch->count < BATCH_MAX; batch->count++, entry++) {
+    batch->count = 0;
+    while (batch->count < BATCH_MAX && id_bytes < BATCH_MAX_ID_BYTES) {
+        struct batch_entry *entry = &batch->entries[batch->count];
+
         entry->counter = counters_pop(pending, lane, &entry->delta);
-        entry->refused = false;
         if (!entry->counter)
             break;
+        entry->refused = false;
+        counter_id(entry->counter, &length);
+        id_bytes += length;
+        batch->count++;
     }
-    return batch->count > 0;
+    return batch->count;
 }
 
 void batch_return(struct batch *batch, struct counters *pending)

@@ -16,6 +16,10 @@
  * measured rate (ARCHITECTURE.md). */
 #define BATCH_MAX 4096
 
+/* Nor shall long device ids make one transaction large: hiredis is at its best with less than 1 MB.
+ */
+#define BATCH_MAX_ID_BYTES (512 << 10)
+
 struct batch_entry {
     struct counter *counter;
     uint64_t delta;
@@ -32,9 +36,9 @@ struct batch {
  * waits for the quarantine hash. */
 enum { LANE_COUNTS, LANE_QUARANTINE };
 
-/* Fills an empty batch from one lane of `pending`. Returns false when the lane is empty. Called
- * by: flusher. */
-bool batch_fill(struct batch *batch, struct counters *pending, unsigned lane);
+/* Fills an empty batch from one lane of `pending`. Returns the entries, 0 when the lane is empty.
+ * Called by: flusher. */
+size_t batch_fill(struct batch *batch, struct counters *pending, unsigned lane);
 
 /* Puts the entries back into their lane and empties the batch; for what is given up. Called by:
  * flusher. */

@@ -109,15 +109,22 @@ void cut_reject(struct cut *cut, size_t reason)
     ++*(uint64_t *)((char *)&totals->rejected + reason);
 }
 
+bool cut_asked(const struct cut *cut)
+{
+    thread_assert_role(THREAD_WORKER);
+    return atomic_load_explicit(&cut->f.requested, memory_order_acquire) !=
+           atomic_load_explicit(&cut->w.answered, memory_order_relaxed);
+}
+
 void cut_answer(struct cut *cut)
 {
-    uint64_t requested = atomic_load_explicit(&cut->f.requested, memory_order_acquire);
-
-    thread_assert_role(THREAD_WORKER);
-    if (requested == atomic_load_explicit(&cut->w.answered, memory_order_relaxed))
+    if (!cut_asked(cut))
         return;
     cut->w.lane ^= 1;
-    atomic_store_explicit(&cut->w.answered, requested, memory_order_release);
+    /* Nobody else asks meanwhile: the flusher waits for this answer before its next request. */
+    atomic_store_explicit(&cut->w.answered,
+                          atomic_load_explicit(&cut->f.requested, memory_order_relaxed),
+                          memory_order_release);
     wake_send(cut->flusher_fd);
 }
 

@@ -39,6 +39,9 @@ void cut_count(struct cut *cut, const uint8_t *id, size_t length);
  * from offsetof(). Called by: worker. */
 void cut_reject(struct cut *cut, size_t reason);
 
+/* True when the flusher has asked for a cut that is not answered yet. Called by: worker. */
+bool cut_asked(const struct cut *cut);
+
 /* Hands over, if the flusher has asked since the last time: swaps the lanes, in constant time. To
  * be called often, always between two packets. Called by: worker. */
 void cut_answer(struct cut *cut);

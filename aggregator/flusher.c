@@ -156,9 +156,10 @@ static void make_cut(struct flusher *flusher)
 static void note_fenced(struct flusher *flusher)
 {
     flusher->fenced = true;
-    log_error("fenced: another tallyd with --instance %s has started; this one stops. Give each "
-              "instance a name of its own",
-              flusher->options.instance);
+    log_error(
+        "fenced: the ledger of --instance %s is another tallyd's, which has started since; this "
+        "one stops. Give each instance a name of its own",
+        flusher->options.instance);
     wake_send(flusher->options.event_fd);
 }
 

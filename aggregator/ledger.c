@@ -1,5 +1,5 @@
 /*
- * The commit protocol, step by step.
+ * The commit protocol, step by step; ledger_position.c has the first two.
  *
  *   position  What the ledger said when it was last read, under a WATCH that is still armed:
  *             nothing yet (UNKNOWN), "batch n is not in" (READY), "batch n is in" (APPLIED), "a
@@ -19,12 +19,10 @@
  * Why a batch is not lost: committed grows only on EXEC's own reply, or on APPLIED.
  *
  * The ledger expires some days after its instance's last sign of life, so that the ledgers of
- * instances long dead go away by themselves; a living one renews it with every batch, and with an
- * empty batch now and then when nothing comes.
+ * instances long dead go away by themselves; a living one renews it with every batch, and now and
+ * then when nothing comes.
  */
-#include "aggregator/ledger.h"
-
-#include "aggregator/resp.h"
+#include "aggregator/ledger_private.h"
 #include "aggregator/transaction.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -35,42 +33,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #define HEARTBEAT_MS (3600 * 1000) /* of a ledger that expires after days: see transaction.c */
 #define MAX_ATTEMPTS 3             /* in one call; each but the first follows a tripped guard */
 #define TIMEOUT_MS   3000          /* until ledger_set_timeout() */
-
-enum position { POSITION_UNKNOWN, POSITION_READY, POSITION_APPLIED, POSITION_FENCED };
-
-struct ledger {
-    const struct redis_options *options;
-    struct stats_flusher *stats;
-    char *key;            /* of the ledger */
-    char *quarantine_key; /* of the hash of refused counts */
-
-    redisContext *context; /* NULL: not connected, and position is UNKNOWN */
-    enum position position;
-    uint64_t epoch;     /* 0: not begun yet */
-    uint64_t committed; /* number of the last batch known to be in Redis */
-    bool in_flight;     /* batch committed + 1 was sent at least once */
-    bool rolled_back;   /* Redis has lost our ledger; the next batch restores it */
-
-    uint64_t timeout_ms;
-    uint64_t last_commit_ms;
-    struct resp resp;
-    struct batch nothing; /* always empty: for heartbeats */
-    char error[REDIS_ERROR_BYTES + 64];
-};
-
-/* Gives the connection up. What it was asked last may or may not still happen. */
-static void disconnect(struct ledger *ledger)
-{
-    if (ledger->context)
-        redisFree(ledger->context);
-    ledger->context = NULL;
-    ledger->position = POSITION_UNKNOWN;
-    stats_set(&ledger->stats->redis_up, 0);
-}
 
 struct ledger *ledger_create(const struct redis_options *options, const char *instance,
                              struct stats_flusher *stats)
@@ -83,23 +50,28 @@ struct ledger *ledger_create(const struct redis_options *options, const char *in
     ledger->stats = stats;
     ledger->timeout_ms = TIMEOUT_MS;
     resp_init(&ledger->resp);
+    if (getrandom(&ledger->owner, sizeof ledger->owner, 0) != sizeof ledger->owner)
+        goto err;
+    ledger->owner |= 1; /* 0 would mean: nobody's */
     if (asprintf(&ledger->key, "%s:ledger:%s", options->key, instance) < 0)
         ledger->key = NULL;
     if (asprintf(&ledger->quarantine_key, "%s:quarantine", options->key) < 0)
         ledger->quarantine_key = NULL;
-    if (!ledger->key || !ledger->quarantine_key) {
-        ledger_destroy(ledger);
-        errno = ENOMEM;
-        return NULL;
-    }
+    if (!ledger->key || !ledger->quarantine_key)
+        goto err;
     return ledger;
+
+err:
+    ledger_destroy(ledger);
+    errno = ENOMEM;
+    return NULL;
 }
 
 void ledger_destroy(struct ledger *ledger)
 {
     if (!ledger)
         return;
-    disconnect(ledger);
+    ledger_disconnect(ledger);
     resp_fini(&ledger->resp);
     free(ledger->key);
     free(ledger->quarantine_key);
@@ -114,7 +86,7 @@ void ledger_set_timeout(struct ledger *ledger, uint64_t timeout_ms)
     thread_assert_role(THREAD_FLUSHER);
     ledger->timeout_ms = timeout_ms;
     if (ledger->context && redisSetTimeout(ledger->context, timeout) != REDIS_OK)
-        disconnect(ledger);
+        ledger_disconnect(ledger);
 }
 
 bool ledger_unresolved(const struct ledger *ledger)
@@ -127,172 +99,14 @@ const char *ledger_error(const struct ledger *ledger)
     return ledger->error;
 }
 
-static enum ledger_result unavailable(struct ledger *ledger, const char *what, const char *why)
-{
-    snprintf(ledger->error, sizeof ledger->error, "%s: %.250s", what, why);
-    stats_add(&ledger->stats->redis_errors, 1);
-    return LEDGER_UNAVAILABLE;
-}
-
-/* The connection failed, or said what it should not have. */
-static enum ledger_result broken(struct ledger *ledger, const char *what)
-{
-    const char *why =
-        ledger->context && ledger->context->err ? ledger->context->errstr : "unexpected reply";
-    enum ledger_result result = unavailable(ledger, what, why);
-
-    disconnect(ledger);
-    return result;
-}
-
-/* ---- Position ----------------------------------------------------------------------------- */
-
-/* Redis has lost what it had confirmed: a fail-over, a restored dump, FLUSHALL. Nothing can be
- * done here but say so; the batch at hand is not in, and goes on. */
-static void note_rollback(struct ledger *ledger, uint64_t epoch, uint64_t batch)
-{
-    if (ledger->rolled_back)
-        return;
-    ledger->rolled_back = true;
-    stats_add(&ledger->stats->rollbacks, 1);
-    log_error("Redis has lost data that it had confirmed: the ledger %s says epoch %" PRIu64
-              " batch %" PRIu64 ", and epoch %" PRIu64 " batch %" PRIu64
-              " was committed; counts of the batches in between are gone",
-              ledger->key, epoch, batch, ledger->epoch, ledger->committed);
-}
-
-static enum position judge(struct ledger *ledger, uint64_t epoch, uint64_t batch)
-{
-    if (epoch > ledger->epoch)
-        return POSITION_FENCED;
-    if (epoch == ledger->epoch && batch == ledger->committed)
-        return POSITION_READY;
-    if (epoch == ledger->epoch && batch == ledger->committed + 1 && ledger->in_flight)
-        return POSITION_APPLIED;
-    if (epoch == ledger->epoch && batch > ledger->committed) {
-        log_error("the ledger %s says batch %" PRIu64 ", and this instance has sent %" PRIu64
-                  " at most: something else writes it",
-                  ledger->key, batch, ledger->committed + ledger->in_flight);
-        return POSITION_FENCED;
-    }
-    note_rollback(ledger, epoch, batch);
-    return POSITION_READY;
-}
-
-/* Receives what a look gives. */
-static enum ledger_result receive_look(struct ledger *ledger, uint64_t *epoch, uint64_t *batch)
-{
-    char why[REDIS_ERROR_BYTES];
-    redisReply *fields;
-
-    if (transaction_skip(ledger->context, TRANSACTION_LOOK_REPLIES - 1, why, sizeof why) ||
-        !(fields = transaction_receive(ledger->context)))
-        return broken(ledger, "reading the ledger");
-    if (fields->type == REDIS_REPLY_ERROR)
-        snprintf(why, sizeof why, "%.200s", fields->str);
-    else if (!why[0] && !transaction_read_look(fields, epoch, batch))
-        snprintf(why, sizeof why, "%.200s is not a ledger", ledger->key);
-    freeReplyObject(fields);
-    if (!why[0])
-        return LEDGER_OK;
-    disconnect(ledger);
-    return unavailable(ledger, "reading the ledger", why);
-}
-
-/* Receives and judges a look; the result is in ledger->position. */
-static enum ledger_result receive_and_judge(struct ledger *ledger)
-{
-    uint64_t epoch, batch;
-    enum ledger_result result = receive_look(ledger, &epoch, &batch);
-
-    if (result == LEDGER_OK) {
-        ledger->position = judge(ledger, epoch, batch);
-        stats_set(&ledger->stats->redis_up, 1);
-    }
-    return result;
-}
-
-/* Receives EXEC's reply to the transaction that begins an epoch. A nil one leaves 0: another
- * instance of our name has begun at the same moment. */
-static enum ledger_result receive_epoch(struct ledger *ledger, uint64_t *epoch)
-{
-    enum ledger_result result = LEDGER_OK;
-    char why[REDIS_ERROR_BYTES];
-    redisReply *exec;
-
-    *epoch = 0;
-    if (transaction_skip(ledger->context, TRANSACTION_BEGIN_REPLIES, why, sizeof why) ||
-        !(exec = transaction_receive(ledger->context)))
-        return broken(ledger, "beginning an epoch");
-    if (exec->type == REDIS_REPLY_ERROR)
-        result = unavailable(ledger, "beginning an epoch", why[0] ? why : exec->str);
-    else if (exec->type == REDIS_REPLY_ARRAY && exec->elements &&
-             exec->element[0]->type == REDIS_REPLY_INTEGER)
-        *epoch = (uint64_t)exec->element[0]->integer;
-    else if (exec->type != REDIS_REPLY_NIL)
-        result = unavailable(ledger, "beginning an epoch", "the ledger's epoch is no number");
-    freeReplyObject(exec);
-    if (result != LEDGER_OK)
-        disconnect(ledger);
-    return result;
-}
-
-/* At start: takes the next epoch, which fences whoever had the one before. If the outcome gets
- * lost, doing it again only skips an epoch. */
-static enum ledger_result begin_epoch(struct ledger *ledger)
-{
-    uint64_t epoch, batch, seen;
-    enum ledger_result result;
-
-    transaction_render_begin(&ledger->resp, ledger->key);
-    if (transaction_send(ledger->context, &ledger->resp))
-        return broken(ledger, "beginning an epoch");
-    if ((result = receive_epoch(ledger, &epoch)) != LEDGER_OK ||
-        (result = receive_look(ledger, &seen, &batch)) != LEDGER_OK)
-        return result;
-    if (!epoch || seen != epoch) {
-        disconnect(ledger);
-        return unavailable(ledger, "beginning an epoch",
-                           "another instance of this name started at the same moment");
-    }
-    ledger->epoch = epoch;
-    ledger->committed = batch;
-    ledger->position = POSITION_READY;
-    ledger->last_commit_ms = clock_now_ms();
-    stats_set(&ledger->stats->redis_up, 1);
-    return LEDGER_OK;
-}
-
-/* Connects if need be, arms the guard, and reads where the ledger stands. */
-static enum ledger_result locate(struct ledger *ledger)
-{
-    char why[REDIS_ERROR_BYTES], address[REDIS_ERROR_BYTES];
-    uint64_t epoch, batch;
-    enum ledger_result result;
-
-    if (ledger->position != POSITION_UNKNOWN)
-        return LEDGER_OK;
-    if (!ledger->context) {
-        ledger->context = redis_open(ledger->options, ledger->timeout_ms, why);
-        if (!ledger->context)
-            return unavailable(ledger, redis_address(ledger->options, address), why);
-        stats_add(&ledger->stats->redis_connects, 1);
-    }
-    transaction_render_look(&ledger->resp, ledger->key);
-    if (transaction_send(ledger->context, &ledger->resp))
-        return broken(ledger, "reading the ledger");
-    if (ledger->epoch)
-        return receive_and_judge(ledger);
-    if ((result = receive_look(ledger, &epoch, &batch)) != LEDGER_OK)
-        return result;
-    return begin_epoch(ledger);
-}
-
-/* ---- A batch ------------------------------------------------------------------------------ */
-
 static const char *batch_key(const struct ledger *ledger, const struct batch *batch)
 {
     return batch->lane == LANE_COUNTS ? ledger->options->key : ledger->quarantine_key;
+}
+
+static struct transaction_look as_it_should_be(const struct ledger *ledger)
+{
+    return (struct transaction_look){ledger->epoch, ledger->owner, ledger->committed};
 }
 
 /* Batch n = committed + 1 is in. */
@@ -322,12 +136,13 @@ static enum ledger_result transact(struct ledger *ledger, struct batch *batch, b
 {
     char why[REDIS_ERROR_BYTES];
     enum ledger_result result = LEDGER_OK;
+    struct transaction_look next = as_it_should_be(ledger);
     bool sent_before = ledger->in_flight;
     redisReply *exec;
 
     *done = false;
-    transaction_render_batch(&ledger->resp, batch_key(ledger, batch), batch, ledger->key,
-                             ledger->epoch, ledger->committed + 1);
+    next.batch++;
+    transaction_render_batch(&ledger->resp, batch_key(ledger, batch), batch, ledger->key, &next);
     if (sent_before)
         stats_add(&ledger->stats->batches_resent, 1);
     ledger->in_flight = true;
@@ -335,27 +150,32 @@ static enum ledger_result transact(struct ledger *ledger, struct batch *batch, b
         transaction_skip(ledger->context, batch->count + TRANSACTION_OTHER_REPLIES, why,
                          sizeof why) ||
         !(exec = transaction_receive(ledger->context)))
-        return broken(ledger, "committing");
+        return ledger_broken(ledger, "committing");
     if (exec->type == REDIS_REPLY_ARRAY &&
         exec->elements == batch->count + TRANSACTION_OTHER_RESULTS) {
         mark_refused(ledger, batch, exec);
         note_committed(ledger);
         *done = true;
-    } else if (exec->type == REDIS_REPLY_ERROR || exec->type == REDIS_REPLY_NIL) {
+    } else if (exec->type == REDIS_REPLY_NIL) {
         ledger->in_flight = sent_before; /* this one, at least, is known not to be in */
-        if (exec->type == REDIS_REPLY_ERROR)
-            result = unavailable(ledger, "committing", why[0] ? why : exec->str);
+    } else if (exec->type == REDIS_REPLY_ERROR) {
+        /* EXECABORT: none of it is in. Another error (EXEC without MULTI, say) promises nothing. */
+        if (strncmp(exec->str, "EXECABORT", 9) == 0)
+            ledger->in_flight = sent_before;
+        result = ledger_unavailable(ledger, "committing", why[0] ? why : exec->str);
+        ledger_disconnect(
+            ledger); /* this Redis may be a replica by now, and the name lead elsewhere */
     } else {
-        result = broken(ledger, "committing");
+        result = ledger_broken(ledger, "committing");
     }
     freeReplyObject(exec);
 
     ledger->position = POSITION_UNKNOWN;
     if (ledger->context) {
-        enum ledger_result next = receive_and_judge(ledger);
+        enum ledger_result looked = ledger_receive_position(ledger);
 
         if (result == LEDGER_OK && !*done)
-            result = next;
+            result = looked;
     }
     return result;
 }
@@ -369,11 +189,11 @@ static enum ledger_result find_refused(struct ledger *ledger, struct batch *batc
     transaction_render_fields(&ledger->resp, batch_key(ledger, batch), batch);
     if (transaction_send(ledger->context, &ledger->resp) ||
         !(fields = transaction_receive(ledger->context)))
-        return broken(ledger, "verifying a batch");
+        return ledger_broken(ledger, "verifying a batch");
     wrong_type = fields->type == REDIS_REPLY_ERROR && strncmp(fields->str, "WRONGTYPE", 9) == 0;
     if (!wrong_type && (fields->type != REDIS_REPLY_ARRAY || fields->elements != batch->count)) {
         freeReplyObject(fields);
-        return broken(ledger, "verifying a batch");
+        return ledger_broken(ledger, "verifying a batch");
     }
     for (size_t i = 0; i < batch->count; i++) {
         struct batch_entry *entry = &batch->entries[i];
@@ -403,7 +223,7 @@ enum ledger_result ledger_commit(struct ledger *ledger, struct batch *batch)
     thread_assert_role(THREAD_FLUSHER);
     for (int attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
         bool unresolved = ledger->in_flight, done;
-        enum ledger_result result = locate(ledger);
+        enum ledger_result result = ledger_locate(ledger);
 
         if (result != LEDGER_OK)
             return result;
@@ -411,13 +231,39 @@ enum ledger_result ledger_commit(struct ledger *ledger, struct batch *batch)
             return LEDGER_FENCED;
         if (ledger->position == POSITION_APPLIED)
             return verify(ledger, batch);
-        if (unresolved)
+        if (unresolved && attempt == 0)
             stats_add(&ledger->stats->outcomes_not_applied, 1);
         result = transact(ledger, batch, &done);
         if (done || result != LEDGER_OK)
             return result;
     }
-    return unavailable(ledger, "committing", "something else keeps writing this instance's ledger");
+    return ledger_unavailable(ledger, "committing",
+                              "something else keeps writing this instance's ledger");
+}
+
+/*
+ * Writes the ledger as it should be, under the guard, with no counts: it then expires later, and
+ * is there again after a rollback. It carries the number of the last batch, not one of its own, so
+ * an outcome that nobody hears of changes nothing: before the next batch it is idempotent, and
+ * after that the guard refuses it.
+ */
+static enum ledger_result renew(struct ledger *ledger)
+{
+    const struct transaction_look now = as_it_should_be(ledger);
+    char why[REDIS_ERROR_BYTES];
+    redisReply *exec;
+
+    transaction_render_batch(&ledger->resp, NULL, NULL, ledger->key, &now);
+    if (transaction_send(ledger->context, &ledger->resp) ||
+        transaction_skip(ledger->context, TRANSACTION_OTHER_REPLIES, why, sizeof why) ||
+        !(exec = transaction_receive(ledger->context)))
+        return ledger_broken(ledger, "renewing the ledger");
+    if (exec->type == REDIS_REPLY_ARRAY) {
+        ledger->rolled_back = false;
+        ledger->last_commit_ms = clock_now_ms();
+    }
+    freeReplyObject(exec);
+    return ledger_receive_position(ledger);
 }
 
 enum ledger_result ledger_probe(struct ledger *ledger)
@@ -428,16 +274,16 @@ enum ledger_result ledger_probe(struct ledger *ledger)
     if (ledger->position == POSITION_READY) {
         transaction_render_look(&ledger->resp, ledger->key);
         if (transaction_send(ledger->context, &ledger->resp))
-            return broken(ledger, "reading the ledger");
-        result = receive_and_judge(ledger);
+            return ledger_broken(ledger, "reading the ledger");
+        result = ledger_receive_position(ledger);
     } else {
-        result = locate(ledger);
+        result = ledger_locate(ledger);
     }
     if (result != LEDGER_OK)
         return result;
     if (ledger->position == POSITION_FENCED)
         return LEDGER_FENCED;
     if (ledger->rolled_back || clock_now_ms() - ledger->last_commit_ms > HEARTBEAT_MS)
-        return ledger_commit(ledger, &ledger->nothing);
+        return renew(ledger);
     return LEDGER_OK;
 }

@@ -1,6 +1,8 @@
 /* Opens connections; see redis.h for why nothing here reconnects. */
 #include "aggregator/redis.h"
 
+#include "common/log.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
@@ -80,4 +82,17 @@ redisContext *redis_open(const struct redis_options *options, uint64_t timeout_m
 err:
     redisFree(context);
     return NULL;
+}
+
+void redis_warn_of_eviction(redisContext *context)
+{
+    static const char field[] = "maxmemory_policy:";
+    redisReply *info = redisCommand(context, "INFO memory");
+    const char *policy = info && info->type == REDIS_REPLY_STRING ? strstr(info->str, field) : NULL;
+
+    if (policy && strncmp(policy + sizeof field - 1, "noeviction", 10) != 0)
+        log_warn("Redis may evict counts (maxmemory-policy is %.*s): set it to noeviction",
+                 (int)strcspn(policy + sizeof field - 1, "\r\n"), policy + sizeof field - 1);
+    if (info)
+        freeReplyObject(info);
 }

@@ -1,5 +1,5 @@
 /*
- * A connection to Redis as tallyd wants it: over TCP or a Unix socket, with every wait bounded,
+ * A connection to Redis as tallyd wants it: over TCP or a Unix socket, with waits bounded,
  * logged in and on the right database.
  *
  * hiredis contexts are not usable after an error, and neither reconnecting nor its older versions
@@ -25,11 +25,17 @@ struct redis_options {
 
 #define REDIS_ERROR_BYTES 256
 
-/* Connects, authenticates and selects the database; each wait takes at most `timeout_ms`, and so
- * does every later one on this context. Returns a context that the caller frees with redisFree(),
+/* Connects, authenticates and selects the database; each wait but the look-up of the host
+ * name takes at most `timeout_ms` (a connect: for each of the name's addresses), and so does every
+ * later one on this context. Returns a context that the caller frees with redisFree(),
  * or NULL with one line in `error` that never holds the password. Called by: flusher, http. */
 redisContext *redis_open(const struct redis_options *options, uint64_t timeout_ms,
                          char error[REDIS_ERROR_BYTES]) MUST_CHECK;
+
+/* Logs a warning when Redis is set to evict keys once its memory is full: it would throw away
+ * counts, or the ledger that guards them. Says nothing when Redis does not tell. Called by:
+ * flusher. */
+void redis_warn_of_eviction(redisContext *context);
 
 /* Where `options` point, for messages: "127.0.0.1:6379" or the socket's path. Returns `out`. */
 const char *redis_address(const struct redis_options *options, char out[REDIS_ERROR_BYTES]);

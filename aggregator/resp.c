@@ -2,10 +2,10 @@
  * step: the one who sends looks at `failed` once. */
 #include "aggregator/resp.h"
 
+#include "common/decimal.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#define MAX_DIGITS 20 /* of a 64-bit number */
 
 void resp_init(struct resp *resp)
 {
@@ -43,20 +43,10 @@ static bool reserve(struct resp *resp, size_t more)
     return true;
 }
 
-/* Writes the decimal digits of `number` so that they end at `end`; returns where they start. */
-static char *digits(uint64_t number, char *end)
-{
-    do {
-        *--end = (char)('0' + number % 10);
-        number /= 10;
-    } while (number);
-    return end;
-}
-
 /* "$12\r\n" or "*3\r\n" */
 static void header(struct resp *resp, char kind, size_t number)
 {
-    char text[MAX_DIGITS], *end = text + sizeof text, *start = digits(number, end);
+    char text[DECIMAL_BYTES], *end = text + sizeof text, *start = decimal_write(number, end);
     size_t length = (size_t)(end - start);
 
     if (!reserve(resp, length + 3))
@@ -91,7 +81,7 @@ void resp_text(struct resp *resp, const char *text)
 
 void resp_number(struct resp *resp, uint64_t number)
 {
-    char text[MAX_DIGITS], *end = text + sizeof text, *start = digits(number, end);
+    char text[DECIMAL_BYTES], *end = text + sizeof text, *start = decimal_write(number, end);
 
     resp_bytes(resp, start, (size_t)(end - start));
 }

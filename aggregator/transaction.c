@@ -32,10 +32,11 @@ static void append_look(struct resp *resp, const char *ledger_key)
     resp_command(resp, 2);
     resp_text(resp, "WATCH");
     resp_text(resp, ledger_key);
-    resp_command(resp, 4);
+    resp_command(resp, 5);
     resp_text(resp, "HMGET");
     resp_text(resp, ledger_key);
     resp_text(resp, "epoch");
+    resp_text(resp, "owner");
     resp_text(resp, "batch");
 }
 
@@ -45,7 +46,7 @@ void transaction_render_look(struct resp *resp, const char *ledger_key)
     append_look(resp, ledger_key);
 }
 
-void transaction_render_begin(struct resp *resp, const char *ledger_key)
+void transaction_render_begin(struct resp *resp, const char *ledger_key, uint64_t owner)
 {
     resp_clear(resp);
     render_word(resp, "MULTI");
@@ -54,19 +55,24 @@ void transaction_render_begin(struct resp *resp, const char *ledger_key)
     resp_text(resp, ledger_key);
     resp_text(resp, "epoch");
     resp_number(resp, 1);
+    resp_command(resp, 4);
+    resp_text(resp, "HSET");
+    resp_text(resp, ledger_key);
+    resp_text(resp, "owner");
+    resp_number(resp, owner);
     render_expire(resp, ledger_key);
     render_word(resp, "EXEC");
     append_look(resp, ledger_key);
 }
 
 void transaction_render_batch(struct resp *resp, const char *key, const struct batch *batch,
-                              const char *ledger_key, uint64_t epoch, uint64_t number)
+                              const char *ledger_key, const struct transaction_look *ledger)
 {
     size_t length;
 
     resp_clear(resp);
     render_word(resp, "MULTI");
-    for (size_t i = 0; i < batch->count; i++) {
+    for (size_t i = 0; batch && i < batch->count; i++) {
         const uint8_t *id = counter_id(batch->entries[i].counter, &length);
 
         resp_command(resp, 4);
@@ -75,13 +81,15 @@ void transaction_render_batch(struct resp *resp, const char *key, const struct b
         resp_bytes(resp, id, length);
         resp_number(resp, batch->entries[i].delta);
     }
-    resp_command(resp, 6);
+    resp_command(resp, 8);
     resp_text(resp, "HSET");
     resp_text(resp, ledger_key);
     resp_text(resp, "epoch");
-    resp_number(resp, epoch);
+    resp_number(resp, ledger->epoch);
+    resp_text(resp, "owner");
+    resp_number(resp, ledger->owner);
     resp_text(resp, "batch");
-    resp_number(resp, number);
+    resp_number(resp, ledger->batch);
     render_expire(resp, ledger_key);
     render_word(resp, "EXEC");
     append_look(resp, ledger_key);
@@ -141,23 +149,30 @@ int transaction_skip(redisContext *context, size_t count, char *why, size_t size
 
 /* ---- Reading -------------------------------------------------------------------------------- */
 
+/* Digits only, within 64 bits: what strtoull() would let through beside them is no number here. */
 static bool read_number(const redisReply *field, uint64_t *number)
 {
-    char *end;
-
     *number = 0;
     if (field->type == REDIS_REPLY_NIL)
         return true;
     if (field->type != REDIS_REPLY_STRING || !field->len)
         return false;
-    *number = strtoull(field->str, &end, 10);
-    return !*end;
+    for (size_t i = 0; i < field->len; i++) {
+        unsigned digit = (unsigned char)field->str[i] - (unsigned)'0';
+
+        if (digit > 9 || __builtin_mul_overflow(*number, 10, number) ||
+            __builtin_add_overflow(*number, digit, number))
+            return false;
+    }
+    return true;
 }
 
-bool transaction_read_look(const redisReply *reply, uint64_t *epoch, uint64_t *batch)
+bool transaction_read_look(const redisReply *reply, struct transaction_look *look)
 {
-    return reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
-           read_number(reply->element[0], epoch) && read_number(reply->element[1], batch);
+    return reply->type == REDIS_REPLY_ARRAY && reply->elements == 3 &&
+           read_number(reply->element[0], &look->epoch) &&
+           read_number(reply->element[1], &look->owner) &&
+           read_number(reply->element[2], &look->batch);
 }
 
 bool transaction_was_refused(const redisReply *field, uint64_t delta)

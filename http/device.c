@@ -2,13 +2,15 @@
  * string of a JSON tree can. */
 #include "http/device.h"
 
-#include "http/counts.h"
+#include "http/count_source.h"
 #include "http/device_path.h"
 #include "http/http.h"
 #include "http/json.h"
 #include "http/reply.h"
 #include "http/request.h"
 
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,17 +42,17 @@ static int reply_device(struct request *request, int status, const char *start, 
 
 static int serve_id(struct request *request, const uint8_t *id, size_t length)
 {
-    char error[COUNTS_ERROR_BYTES];
+    char error[COUNT_SOURCE_ERROR_BYTES];
     int64_t count;
 
-    switch (counts_get(request->counts, id, length, &count, error)) {
-    case COUNTS_OK:
+    switch (count_source_get(request->source, id, length, &count, error)) {
+    case COUNT_SOURCE_OK:
         return reply_device(request, 200, "{", id, length, &count);
-    case COUNTS_NONE:
+    case COUNT_SOURCE_NONE:
         return reply_device(request, 404, "{\"error\":\"no such device\",", id, length, NULL);
-    case COUNTS_WRONG:
+    case COUNT_SOURCE_WRONG:
         return reply_error(request, 500, "%s", error);
-    case COUNTS_UNAVAILABLE:
+    case COUNT_SOURCE_UNAVAILABLE:
         break;
     }
     return reply_error(request, 503, "%s", error);

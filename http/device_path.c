@@ -1,19 +1,8 @@
 /* See device_path.h. civetweb's own decoder ends a path at %00, so paths reach us undecoded. */
 #include "http/device_path.h"
 
+#include "common/hex.h"
 #include "common/utf8.h"
-
-/* The value of a hexadecimal digit, or -1. */
-static int hex_value(char digit)
-{
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    if (digit >= 'a' && digit <= 'f')
-        return digit - 'a' + 10;
-    if (digit >= 'A' && digit <= 'F')
-        return digit - 'A' + 10;
-    return -1;
-}
 
 enum device_path_result device_path_decode(const char *text, size_t max_id_bytes, uint8_t *id,
                                            size_t *length)

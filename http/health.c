@@ -1,18 +1,20 @@
 /*
  * One request at a time asks Redis, under the lock; those who wait for the lock meanwhile find its
  * answer fresh, so a storm of probes is at most one PING every HEALTH_CACHE_MS. The lock is held
- * for as long as a PING may take (counts.h), and nothing else is taken under it.
+ * for as long as a PING may take (count_source.h), and nothing else is taken under it.
  */
 #include "http/health.h"
 
 #include "common/clock.h"
-#include "http/counts.h"
+#include "http/count_source.h"
 #include "http/http.h"
 #include "http/reply.h"
 #include "http/request.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,14 +41,14 @@ void health_destroy(struct health *health)
     free(health);
 }
 
-static bool is_redis_up(struct health *health, struct counts *counts)
+static bool is_redis_up(struct health *health, struct count_source *source)
 {
-    char error[COUNTS_ERROR_BYTES];
+    char error[COUNT_SOURCE_ERROR_BYTES];
     bool up;
 
     pthread_mutex_lock(&health->lock);
     if (clock_now_ms() >= health->valid_until_ms) {
-        health->redis_up = counts_ping(counts, error) == COUNTS_OK;
+        health->redis_up = count_source_ping(source, error) == COUNT_SOURCE_OK;
         health->valid_until_ms = clock_now_ms() + HEALTH_CACHE_MS;
     }
     up = health->redis_up;
@@ -70,9 +72,10 @@ int health_serve_ready(struct request *request)
 
     if (atomic_load(shared->options->draining))
         return reply_text(request, 503, "{\"status\":\"not ready\",\"reason\":\"draining\"}");
-    /* Both must reach it: the flusher, or new streams are refused; and we, or it hangs. */
-    if (!stats_get(&shared->options->flusher->redis_up) ||
-        !is_redis_up(shared->health, request->counts))
+    /* The first is what new streams are refused by; the second knows sooner, while nothing comes.
+     */
+    if (commits_redis_down(shared->options->commits, shared->options->redis_grace_ms) ||
+        !is_redis_up(shared->health, request->source))
         return reply_text(request, 503, "{\"status\":\"not ready\",\"reason\":\"redis down\"}");
     return reply_text(request, 200, "{\"status\":\"ready\"}");
 }

@@ -6,6 +6,9 @@
 
 #include "common/compiler.h"
 
+/* How long an answer of Redis holds for those who ask after it. */
+#define HEALTH_CACHE_MS 500
+
 struct health;
 struct request;
 
@@ -18,9 +21,8 @@ void health_destroy(struct health *health);
 /* Answers 200 {"status":"ok"} and asks nobody. Returns the status. Called by: http. */
 int health_serve_alive(struct request *request);
 
-/* Answers 200 {"status":"ready"}, or 503 with the reason "draining" or "redis down". What Redis
- * last answered holds for HEALTH_CACHE_MS. Returns the status. Called by: http. */
+/* Answers 200 {"status":"ready"}, or 503 with the reason "draining" or "redis down". Asks
+ * Redis at most once every HEALTH_CACHE_MS. Returns the status. Called by: http. */
 int health_serve_ready(struct request *request);
-#define HEALTH_CACHE_MS 500
 
 #endif

@@ -4,15 +4,15 @@
  * civetweb is used for what it is good at, connections and the reading of requests, and kept from
  * all else: no document root, no scripts, no authentication, no pages of its own. Every request
  * is taken in the begin_request callback, before civetweb looks for files, with its path as it
- * was sent. Each of its threads has its own connection to Redis (struct counts), so a slow answer
- * holds up one request and no lock.
+ * was sent. Each of its threads has its own connection to Redis (a count source), so a slow
+ * answer holds up one request and no lock.
  */
 #include "http/http.h"
 
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/thread.h"
-#include "http/counts.h"
+#include "http/count_source.h"
 #include "http/health.h"
 #include "http/knock.h"
 #include "http/reader.h"
@@ -41,7 +41,7 @@
 struct http_server {
     struct http_options options;
     struct http_shared shared;
-    struct counts *reader_counts; /* the reader's connection to Redis; only its thread uses it */
+    struct count_source *reader_source; /* the reader's; only its thread uses it */
     struct mg_context *civetweb;
     const char *host;  /* the address that civetweb listens on: the option's, as a rule */
     char address[128]; /* the same with the port, as civetweb takes it: "127.0.0.1:8000" */
@@ -79,25 +79,26 @@ static void *on_thread_start(const struct mg_context *context, int type)
     const struct http_server *server = mg_get_user_data(context);
 
     thread_adopt(THREAD_HTTP, "http");
-    return type == CIVETWEB_WORKER ? counts_create(&server->options.redis) : NULL;
+    return type == CIVETWEB_WORKER ? count_source_create(&server->options.redis) : NULL;
 }
 
 static void on_thread_end(const struct mg_context *context, int type, void *thread)
 {
     (void)context;
     if (type == CIVETWEB_WORKER)
-        counts_destroy(thread);
+        count_source_destroy(thread);
 }
 
-static enum counts_result read_counts(void *source, const atomic_bool *stop,
-                                      struct snapshot **snapshot, char error[COUNTS_ERROR_BYTES])
+static enum count_source_result read_counts(void *source, const atomic_bool *stop,
+                                            struct snapshot **snapshot,
+                                            char error[COUNT_SOURCE_ERROR_BYTES])
 {
-    return counts_read_all(source, stop, snapshot, error);
+    return count_source_read_all(source, stop, snapshot, error);
 }
 
 /* Renders the address to listen on. Debian builds civetweb without IPv6, so that must be asked
  * for. Returns 0, or -EAFNOSUPPORT with `error`. */
-static int render_address(struct http_server *server, char error[256])
+static int render_address(struct http_server *server, char error[HTTP_ERROR_BYTES])
 {
     const char *bind = server->options.bind;
     uint64_t port = server->options.port;
@@ -115,7 +116,7 @@ static int render_address(struct http_server *server, char error[256])
         server->host = "0.0.0.0";
         snprintf(server->address, sizeof server->address, "%s:%" PRIu64, server->host, port);
     } else {
-        snprintf(error, 256,
+        snprintf(error, HTTP_ERROR_BYTES,
                  "HTTP cannot listen on %.64s: civetweb is built without IPv6 here; choose an IPv4 "
                  "address with --bind",
                  bind);
@@ -124,22 +125,22 @@ static int render_address(struct http_server *server, char error[256])
     return 0;
 }
 
-static void explain_failure(const struct http_server *server, char error[256])
+static void explain_failure(const struct http_server *server, char error[HTTP_ERROR_BYTES])
 {
     if (strstr(server->complaint, strerror(EADDRINUSE)))
-        snprintf(error, 256,
+        snprintf(error, HTTP_ERROR_BYTES,
                  "HTTP port %" PRIu64 " on %.64s is in use: stop the program that holds it, or "
                  "choose another one with --http-port",
                  server->options.port, server->options.bind);
     else
-        snprintf(error, 256, "HTTP cannot listen on port %" PRIu64 " of %.64s: %.120s",
+        snprintf(error, HTTP_ERROR_BYTES, "HTTP cannot listen on port %" PRIu64 " of %.64s: %.120s",
                  server->options.port, server->options.bind,
                  server->complaint[0] ? server->complaint : "civetweb did not start");
 }
 
 /* Starts civetweb with all signals blocked, which its threads inherit, so that only main receives
  * them. Returns 0, or -EIO with `error`. */
-static int start_civetweb(struct http_server *server, char error[256])
+static int start_civetweb(struct http_server *server, char error[HTTP_ERROR_BYTES])
 {
     static const struct mg_callbacks callbacks = {
         .begin_request = on_request,
@@ -188,37 +189,37 @@ static int create_shared(struct http_server *server)
     shared->options = &server->options;
     shared->started_ms = clock_now_ms();
     shared->health = health_create();
-    server->reader_counts = counts_create(&server->options.redis);
-    if (!shared->health || !server->reader_counts)
+    server->reader_source = count_source_create(&server->options.redis);
+    if (!shared->health || !server->reader_source)
         return -ENOMEM;
-    shared->reader = reader_create(read_counts, server->reader_counts);
+    shared->reader = reader_create(read_counts, server->reader_source);
     return shared->reader ? 0 : -errno;
 }
 
 static void destroy(struct http_server *server)
 {
     reader_destroy(server->shared.reader);
-    counts_destroy(server->reader_counts);
+    count_source_destroy(server->reader_source);
     health_destroy(server->shared.health);
     mg_exit_library();
     free(server);
 }
 
-struct http_server *http_start(const struct http_options *options, char error[256])
+struct http_server *http_start(const struct http_options *options, char error[HTTP_ERROR_BYTES])
 {
     struct http_server *server = calloc(1, sizeof *server);
     int result;
 
     thread_assert_role(THREAD_MAIN);
     if (!server) {
-        snprintf(error, 256, "HTTP cannot start: %s", strerror(ENOMEM));
+        snprintf(error, HTTP_ERROR_BYTES, "HTTP cannot start: %s", strerror(ENOMEM));
         return NULL;
     }
     server->options = *options;
     mg_init_library(0);
     result = create_shared(server);
     if (result) {
-        snprintf(error, 256, "HTTP cannot start: %s", strerror(-result));
+        snprintf(error, HTTP_ERROR_BYTES, "HTTP cannot start: %s", strerror(-result));
         goto err;
     }
     if (render_address(server, error) || start_civetweb(server, error))

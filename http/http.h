@@ -6,11 +6,12 @@
  *     GET /devices/{device_id}  one such object, or 404
  *     GET /stats                what this instance does: the balance of promise P3, and statistics
  *     GET /healthz              200 while the process lives; never asks Redis
- *     GET /readyz               200 when Redis answers and the server is not draining, else 503
+ *     GET /readyz               200 when new streams are taken and Redis answers, else 503
  */
 #ifndef TALLYD_HTTP_HTTP_H
 #define TALLYD_HTTP_HTTP_H
 
+#include "aggregator/commits.h"
 #include "aggregator/redis.h"
 #include "common/balance.h"
 #include "common/compiler.h"
@@ -21,12 +22,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define HTTP_ERROR_BYTES 256
+
 /* Everything here is borrowed and must outlive the server. */
 struct http_options {
-    const char *bind; /* an IPv4 or IPv6 address */
+    const char *instance; /* its name, for /stats */
+    const char *bind;     /* an IPv4 or IPv6 address */
     uint64_t port;
     struct redis_options redis;
     uint64_t max_device_id_bytes;
+
+    const struct commits *commits; /* whether new streams are refused */
+    uint64_t redis_grace_ms;
 
     struct stats_worker *const *workers; /* one a worker */
     size_t worker_count;
@@ -39,7 +46,8 @@ struct http_server;
 
 /* Starts the server's threads. Returns NULL with a one-line reason in `error` (a port in use, for
  * example). Called by: main. */
-struct http_server *http_start(const struct http_options *options, char error[256]) MUST_CHECK;
+struct http_server *http_start(const struct http_options *options,
+                               char error[HTTP_ERROR_BYTES]) MUST_CHECK;
 
 /* Stops them: requests under way are cut short, and nothing is served after it returns. NULL does
  * nothing. Called by: main. */

@@ -7,6 +7,8 @@
  */
 #include "http/json.h"
 
+#include "common/decimal.h"
+
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
@@ -82,17 +84,12 @@ void json_string(struct json_writer *writer, const void *bytes, size_t length)
 
 void json_integer(struct json_writer *writer, int64_t value)
 {
-    char text[20]; /* a sign and 19 digits */
-    size_t start = sizeof text;
-    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    char text[1 + DECIMAL_BYTES], *end = text + sizeof text, *start;
 
-    do {
-        text[--start] = (char)('0' + rest % 10);
-        rest /= 10;
-    } while (rest);
+    start = decimal_write(value < 0 ? 0 - (uint64_t)value : (uint64_t)value, end);
     if (value < 0)
-        text[--start] = '-';
-    json_raw(writer, text + start, sizeof text - start);
+        *--start = '-';
+    json_raw(writer, start, (size_t)(end - start));
 }
 
 int json_error(const struct json_writer *writer)

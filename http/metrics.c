@@ -11,6 +11,7 @@
 #include "http/request.h"
 #include "http/snapshot.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
 #define PIECE_BYTES (64 * 1024)
@@ -54,11 +55,11 @@ int metrics_serve(struct request *request)
 
     if (!reading)
         return reply_error(request, 503, "tallyd is stopping, or memory is short");
-    if (reading_result(reading) == COUNTS_OK)
+    if (reading_result(reading) == COUNT_SOURCE_OK)
         status = stream_snapshot(request, reading_snapshot(reading));
     else
-        status = reply_error(request, reading_result(reading) == COUNTS_WRONG ? 500 : 503, "%s",
-                             reading_error(reading));
+        status = reply_error(request, reading_result(reading) == COUNT_SOURCE_WRONG ? 500 : 503,
+                             "%s", reading_error(reading));
     reader_release(request->shared->reader, reading);
     return status;
 }

@@ -25,14 +25,15 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 struct reading {
     size_t holders; /* requests that wait for it or use it, and the thread while it reads */
     bool done;
-    enum counts_result result;
-    struct snapshot *snapshot; /* with COUNTS_OK */
-    char error[COUNTS_ERROR_BYTES];
+    enum count_source_result result;
+    struct snapshot *snapshot; /* with COUNT_SOURCE_OK */
+    char error[COUNT_SOURCE_ERROR_BYTES];
 };
 
 struct reader {
@@ -148,7 +149,7 @@ struct reading *reader_acquire(struct reader *reader)
     return reading;
 }
 
-enum counts_result reading_result(const struct reading *reading)
+enum count_source_result reading_result(const struct reading *reading)
 {
     return reading->result;
 }

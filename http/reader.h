@@ -9,7 +9,7 @@
 #define TALLYD_HTTP_READER_H
 
 #include "common/compiler.h"
-#include "http/counts.h"
+#include "http/count_source.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -17,10 +17,11 @@
 struct reader;
 struct reading; /* one reading, and what it found; never changed once a request holds it */
 
-/* How a reading is made: counts_read_all(), or a test's stand-in, with its contract. Called by the
- * reader's thread, never twice at once. */
-typedef enum counts_result reader_read(void *source, const atomic_bool *stop,
-                                       struct snapshot **snapshot, char error[COUNTS_ERROR_BYTES]);
+/* How a reading is made: count_source_read_all(), or a test's stand-in, with its contract. Called
+ * by the reader's thread, never twice at once. */
+typedef enum count_source_result reader_read(void *source, const atomic_bool *stop,
+                                             struct snapshot **snapshot,
+                                             char error[COUNT_SOURCE_ERROR_BYTES]);
 
 /* Starts the reader's thread; `source` is borrowed and must outlive the reader. NULL with errno.
  * Called by: main. */
@@ -31,9 +32,9 @@ struct reader *reader_create(reader_read *read, void *source) MUST_CHECK;
  * Called by: http. */
 struct reading *reader_acquire(struct reader *reader) MUST_CHECK;
 
-/* What the reading came to, and for COUNTS_OK its snapshot, for all else its error; both live
+/* What the reading came to, and for COUNT_SOURCE_OK its snapshot, for all else its error; both live
  * until the reading is released. Called by: http, whoever holds it. */
-enum counts_result reading_result(const struct reading *reading);
+enum count_source_result reading_result(const struct reading *reading);
 const struct snapshot *reading_snapshot(const struct reading *reading);
 const char *reading_error(const struct reading *reading);
 

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct counts;
+struct count_source;
 struct health;
 struct http_options;
 struct mg_connection;
@@ -23,11 +23,11 @@ struct http_shared {
 struct request {
     struct mg_connection *connection;
     const struct http_shared *shared;
-    struct counts *counts; /* the thread's own connection to Redis */
-    const char *path;      /* as it was sent: percent-encoded, without the query */
-    bool head;             /* HEAD: the same answer as for GET, without its body */
-    bool keep_alive;       /* the connection stays open after the answer */
-    bool http10;           /* an HTTP/1.0 client, which knows no chunks */
+    struct count_source *source; /* the thread's own connection to Redis */
+    const char *path;            /* as it was sent: percent-encoded, without the query */
+    bool head;                   /* HEAD: the same answer as for GET, without its body */
+    bool keep_alive;             /* the connection stays open after the answer */
+    bool http10;                 /* an HTTP/1.0 client, which knows no chunks */
 };
 
 #endif

@@ -11,6 +11,8 @@
 
 #include <civetweb.h>
 #include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -98,14 +100,14 @@ static bool may_keep_alive(struct mg_connection *connection, const struct mg_req
 }
 
 int router_handle(struct mg_connection *connection, const struct http_shared *shared,
-                  struct counts *counts)
+                  struct count_source *source)
 {
     const struct mg_request_info *info = mg_get_request_info(connection);
     bool http10 = !strcmp(info->http_version, "1.0");
     struct request request = {
         .connection = connection,
         .shared = shared,
-        .counts = counts,
+        .source = source,
         .path = info->local_uri_raw,
         .head = !strcmp(info->request_method, "HEAD"),
         .keep_alive = may_keep_alive(connection, info, http10),
@@ -119,7 +121,7 @@ int router_handle(struct mg_connection *connection, const struct http_shared *sh
         return refuse_method(&request);
     if (!route)
         return refuse_path(&request);
-    if (!counts)
+    if (!source)
         return reply_error(&request, 503, "memory is short");
     return route->serve(&request);
 }

@@ -1,101 +1,139 @@
 /*
- * Everything is generated from the lists in common/stats.h, so a new counter shows up here by
- * itself. cJSON keeps numbers as doubles, which are exact only up to 2^53; counters are therefore
- * added as raw decimal text.
+ * Everything is generated from the lists in common/stats.h and common/balance.h, so a new counter
+ * shows up here by itself. cJSON keeps numbers as doubles, which are exact only up to 2^53;
+ * counters are therefore added as raw decimal text.
+ *
+ * Memory may run short at any step. cJSON then adds nothing and says so, and takes NULL where an
+ * object is missing; so each section adds all it has and tells at its end whether it is whole.
  */
 #include "http/statistics.h"
 
+#include "aggregator/redis.h"
+#include "common/balance.h"
 #include "common/clock.h"
+#include "common/decimal.h"
+#include "common/stats.h"
 #include "http/http.h"
 #include "http/reply.h"
 #include "http/request.h"
 
 #include <cjson/cJSON.h>
-#include <inttypes.h>
-#include <stdio.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
-static void add_integer(cJSON *object, const char *name, uint64_t value)
+static bool add_integer(cJSON *object, const char *name, uint64_t value)
 {
-    char text[24]; /* 20 digits and a NUL */
+    char text[DECIMAL_BYTES + 1], *end = text + DECIMAL_BYTES;
 
-    snprintf(text, sizeof text, "%" PRIu64, value);
-    cJSON_AddRawToObject(object, name, text);
+    *end = '\0';
+    return cJSON_AddRawToObject(object, name, decimal_write(value, end));
 }
 
-static void add_instance(cJSON *json, const struct http_shared *shared)
+static bool add_text(cJSON *object, const char *name, const char *value)
+{
+    return cJSON_AddStringToObject(object, name, value);
+}
+
+static bool add_instance(cJSON *json, const struct http_shared *shared)
 {
     const struct http_options *options = shared->options;
     cJSON *object = cJSON_AddObjectToObject(json, "instance");
     char address[REDIS_ERROR_BYTES];
+    bool whole = add_text(object, "name", options->instance);
 
-    cJSON_AddStringToObject(object, "version", TALLYD_VERSION);
-    add_integer(object, "uptime_ms", clock_now_ms() - shared->started_ms);
-    cJSON_AddBoolToObject(object, "draining", atomic_load(options->draining));
-    cJSON_AddStringToObject(object, "redis", redis_address(&options->redis, address));
-    cJSON_AddStringToObject(object, "redis_key", options->redis.key);
+    whole &= add_text(object, "version", TALLYD_VERSION);
+    whole &= add_integer(object, "uptime_ms", clock_now_ms() - shared->started_ms);
+    whole &= cJSON_AddBoolToObject(object, "draining", atomic_load(options->draining)) != NULL;
+    whole &= add_text(object, "redis", redis_address(&options->redis, address));
+    whole &= add_text(object, "redis_key", options->redis.key);
+    return whole;
 }
 
-static void add_balance(cJSON *json, struct balance *balance)
+static bool add_balance(cJSON *json, struct balance *balance)
 {
     struct balance_values values = balance_read(balance);
-    cJSON *object = cJSON_AddObjectToObject(json, "balance");
-    cJSON *rejected;
+    cJSON *object = cJSON_AddObjectToObject(json, "balance"), *rejected;
+    bool whole = add_integer(object, "received", values.received);
 
-    add_integer(object, "received", values.received);
-    add_integer(object, "committed", values.committed);
-    add_integer(object, "quarantined", values.quarantined);
-    add_integer(object, "pending", values.pending);
+    whole &= add_integer(object, "committed", values.committed);
+    whole &= add_integer(object, "quarantined", values.quarantined);
+    whole &= add_integer(object, "pending", values.pending);
     rejected = cJSON_AddObjectToObject(object, "rejected");
-#define ADD(name, help) add_integer(rejected, #name, values.rejected.name);
+#define ADD(name, help) whole &= add_integer(rejected, #name, values.rejected.name);
     BALANCE_REJECTED(ADD)
 #undef ADD
-    add_integer(object, "rejected_total", balance_rejected_total(&values.rejected));
+    whole &= add_integer(object, "rejected_total", balance_rejected_total(&values.rejected));
+    return whole;
 }
 
-static void add_flusher(cJSON *json, const struct stats_flusher *flusher)
+static bool add_flusher(cJSON *json, const struct stats_flusher *flusher)
 {
     cJSON *object = cJSON_AddObjectToObject(json, "flusher");
+    bool whole = object;
 
-#define ADD(name, help) add_integer(object, #name, stats_get(&flusher->name));
+#define ADD(name, help) whole &= add_integer(object, #name, stats_get(&flusher->name));
     STATS_FLUSHER(ADD)
 #undef ADD
+    return whole;
+}
+
+#define SUM_FIELD(name, help) uint64_t name;
+
+struct worker_sums {
+    STATS_WORKER(SUM_FIELD)
+};
+
+/* Adds one worker's counters to the array and to the sums. */
+static bool add_worker(cJSON *array, const struct stats_worker *worker, struct worker_sums *sums)
+{
+    cJSON *object = cJSON_CreateObject();
+    bool whole = true;
+    uint64_t value;
+
+    if (!cJSON_AddItemToArray(array, object)) {
+        cJSON_Delete(object); /* the array did not take it */
+        return false;
+    }
+#define ADD(name, help)                                                                            \
+    value = stats_get(&worker->name);                                                              \
+    whole &= add_integer(object, #name, value);                                                    \
+    sums->name += value;
+    STATS_WORKER(ADD)
+#undef ADD
+    return whole;
 }
 
 /* Adds each worker's counters, and their sums. */
-static void add_workers(cJSON *json, const struct http_options *options)
+static bool add_workers(cJSON *json, const struct http_options *options)
 {
-    cJSON *array = cJSON_AddArrayToObject(json, "workers");
-    cJSON *totals = cJSON_AddObjectToObject(json, "totals");
-#define SUM(name, help) uint64_t name##_sum = 0;
-    STATS_WORKER(SUM)
-#undef SUM
+    cJSON *array = cJSON_AddArrayToObject(json, "workers"), *totals;
+    struct worker_sums sums = {0};
+    bool whole = array;
 
-    for (size_t i = 0; i < options->worker_count; i++) {
-        const struct stats_worker *worker = options->workers[i];
-        cJSON *object = cJSON_CreateObject();
-        uint64_t value;
-
-#define ADD(name, help)                                                                            \
-    value = stats_get(&worker->name);                                                              \
-    add_integer(object, #name, value);                                                             \
-    name##_sum += value;
-        STATS_WORKER(ADD)
-#undef ADD
-        cJSON_AddItemToArray(array, object);
-    }
-#define ADD(name, help) add_integer(totals, #name, name##_sum);
+    for (size_t i = 0; i < options->worker_count; i++)
+        whole &= add_worker(array, options->workers[i], &sums);
+    totals = cJSON_AddObjectToObject(json, "totals");
+#define ADD(name, help) whole &= add_integer(totals, #name, sums.name);
     STATS_WORKER(ADD)
 #undef ADD
+    return whole;
+}
+
+cJSON *statistics_create(const struct http_shared *shared)
+{
+    const struct http_options *options = shared->options;
+    cJSON *json = cJSON_CreateObject();
+
+    if (add_instance(json, shared) && add_balance(json, options->balance) &&
+        add_flusher(json, options->flusher) && add_workers(json, options))
+        return json;
+    cJSON_Delete(json);
+    return NULL;
 }
 
 int statistics_serve(struct request *request)
 {
-    const struct http_shared *shared = request->shared;
-    cJSON *json = cJSON_CreateObject();
-
-    add_instance(json, shared);
-    add_balance(json, shared->options->balance);
-    add_flusher(json, shared->options->flusher);
-    add_workers(json, shared->options);
-    return reply_json(request, 200, "", json);
+    return reply_json(request, 200, "", statistics_create(request->shared));
 }

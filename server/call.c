@@ -14,12 +14,14 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <nghttp2/nghttp2.h>
+#include <stdalign.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_HEADER_BYTES 16384 /* name + value + 32 each, as RFC 9113, 6.5.2, counts them */
-#define NUMBER_BYTES     21
+#define NUMBER_BYTES 21
 
 #define HEADER(n, v, l)                                                                            \
     ((nghttp2_nv){(uint8_t *)(n), (uint8_t *)(v), sizeof(n) - 1, (l), NGHTTP2_NV_FLAG_NONE})
@@ -28,7 +30,8 @@
 struct call *call_create(struct call_context *context, struct connection *connection,
                          struct nghttp2_session *session, int32_t stream_id)
 {
-    size_t feed_offset = (sizeof(struct call) + 15) & ~(size_t)15;
+    size_t feed_offset =
+        (sizeof(struct call) + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
     struct call *call = calloc(1, feed_offset + packet_feed_size(context->max_device_id_bytes));
 
     if (!call)
@@ -85,6 +88,17 @@ void call_destroy(struct call *call)
 
 /* ---- Answers ------------------------------------------------------------------------------ */
 
+/* Without memory for an answer the client at least hears of the stream's end. */
+static bool submit(struct call *call, const nghttp2_nv *headers, size_t count,
+                   const nghttp2_data_provider *body)
+{
+    if (nghttp2_submit_response(call->session, call->stream_id, headers, count, body) == 0)
+        return true;
+    nghttp2_submit_rst_stream(call->session, NGHTTP2_FLAG_NONE, call->stream_id,
+                              NGHTTP2_INTERNAL_ERROR);
+    return false;
+}
+
 /* nghttp2 asks for the response's body: the Ack, and then the trailers that say OK. */
 static ssize_t read_ack(nghttp2_session *session, int32_t stream_id, uint8_t *out, size_t size,
                         uint32_t *flags, nghttp2_data_source *source, void *user)
@@ -108,7 +122,7 @@ static void answer_ok(struct call *call)
 {
     const nghttp2_nv headers[] = {
         HEADER(":status", "200", 3),
-        HEADER("content-type", "application/grpc", 16),
+        HEADER("content-type", GRPC_CONTENT_TYPE, sizeof GRPC_CONTENT_TYPE - 1),
     };
     nghttp2_data_provider body = {.source.ptr = call, .read_callback = read_ack};
     Telemetry__Ack ack = TELEMETRY__ACK__INIT;
@@ -118,8 +132,7 @@ static void answer_ok(struct call *call)
     length = telemetry__ack__pack(&ack, call->ack + FRAME_HEADER_BYTES);
     frame_write_header(call->ack, (uint32_t)length);
     call->ack_length = (uint8_t)(FRAME_HEADER_BYTES + length);
-    if (nghttp2_submit_response(call->session, call->stream_id, headers, ARRAY_LENGTH(headers),
-                                &body) == 0)
+    if (submit(call, headers, ARRAY_LENGTH(headers), &body))
         stats_add(&call->context->stats->streams_acknowledged, 1);
 }
 
@@ -132,14 +145,14 @@ static void answer_error(struct call *call)
     size_t message_length = grpc_encode_message(call->message, message, sizeof message);
     const nghttp2_nv headers[] = {
         HEADER(":status", "200", 3),
-        HEADER("content-type", "application/grpc", 16),
+        HEADER("content-type", GRPC_CONTENT_TYPE, sizeof GRPC_CONTENT_TYPE - 1),
         HEADER("grpc-status", status, (size_t)status_length),
         HEADER("grpc-message", message, message_length),
         HEADER("tally-received", received, (size_t)received_length),
         HEADER("grpc-accept-encoding", "identity", 8),
     };
 
-    nghttp2_submit_response(call->session, call->stream_id, headers, ARRAY_LENGTH(headers), NULL);
+    submit(call, headers, ARRAY_LENGTH(headers), NULL);
 }
 
 /* An answer that is no gRPC at all, for a peer that speaks none. */
@@ -149,7 +162,7 @@ static void answer_http(struct call *call, const char *http_status)
 
     call->state = CALL_ANSWERED;
     stats_add(&call->context->stats->streams_refused, 1);
-    nghttp2_submit_response(call->session, call->stream_id, headers, ARRAY_LENGTH(headers), NULL);
+    submit(call, headers, ARRAY_LENGTH(headers), NULL);
 }
 
 static void answer(struct call *call)
@@ -170,6 +183,8 @@ struct call *call_answer_next(struct call_context *context, bool force)
     if (call->cut > commits_number(context->commits)) {
         if (!force)
             return NULL;
+        if (call->status == GRPC_OK)
+            stats_add(&context->stats->streams_failed, 1);
         call->status = GRPC_UNAVAILABLE;
         snprintf(call->message, sizeof call->message,
                  "the server stopped before these packets were committed");
@@ -254,7 +269,7 @@ int call_header(struct call *call, const uint8_t *name, size_t name_length, cons
 {
     size_t bytes = call->header_bytes + name_length + value_length + 32;
 
-    if (bytes > MAX_HEADER_BYTES)
+    if (bytes > CALL_HEADER_LIST_BYTES)
         return -E2BIG;
     call->header_bytes = (uint32_t)bytes;
     if (is(name, name_length, ":method"))
@@ -266,6 +281,11 @@ int call_header(struct call *call, const uint8_t *name, size_t name_length, cons
     else if (is(name, name_length, "grpc-encoding"))
         call->is_bad_encoding = !is(value, value_length, "identity");
     return 0;
+}
+
+static uint64_t open_calls(const struct call_context *context)
+{
+    return stats_get(&context->stats->streams_opened) - stats_get(&context->stats->streams_closed);
 }
 
 void call_begin(struct call *call)
@@ -280,6 +300,8 @@ void call_begin(struct call *call)
         refuse(call, GRPC_UNIMPLEMENTED, "unsupported grpc-encoding; send identity");
     else if (call->context->shutting_down)
         refuse(call, GRPC_UNAVAILABLE, "shutting down");
+    else if (open_calls(call->context) > CALL_MAX)
+        refuse(call, GRPC_RESOURCE_EXHAUSTED, "too many streams; end some first");
     else if (commits_redis_down(call->context->commits, call->context->redis_grace_ms))
         refuse(call, GRPC_UNAVAILABLE, "redis down");
     else
@@ -288,44 +310,59 @@ void call_begin(struct call *call)
 
 /* ---- Packets ------------------------------------------------------------------------------ */
 
-static void reject_packet(struct call *call, enum packet_result result)
+/* Ends the call because of the packet at hand; `why` is what is wrong with it. */
+static void fail_packet(struct call *call, size_t reason, enum grpc_status status, const char *why)
 {
-    enum grpc_status status = GRPC_INTERNAL;
-    size_t reason = REJECTED(malformed);
-
-    if (result == PACKET_ID_NOT_UTF8) {
-        reason = REJECTED(utf8);
-    } else if (result == PACKET_ID_EMPTY || result == PACKET_ID_TOO_LONG) {
-        status = GRPC_INVALID_ARGUMENT;
-        reason = REJECTED(device_id);
-    }
     cut_reject(call->context->cut, reason);
-    fail(call, status, "packet %" PRIu64 " (the first is 0): %s", call->received,
-         packet_result_text(result));
+    fail(call, status, "packet %" PRIu64 " (the first is 0): %s", call->received, why);
+}
+
+static void reject_packet(struct call *call, enum packet_result result, const struct packet_id *id)
+{
+    const char *why = packet_result_text(result);
+    char too_long[80];
+
+    switch (result) {
+    case PACKET_ID_EMPTY:
+        fail_packet(call, REJECTED(device_id), GRPC_INVALID_ARGUMENT, why);
+        break;
+    case PACKET_ID_TOO_LONG:
+        snprintf(too_long, sizeof too_long, "its device_id has %zu bytes, over the limit of %zu",
+                 id->length, call->context->max_device_id_bytes);
+        fail_packet(call, REJECTED(device_id), GRPC_INVALID_ARGUMENT, too_long);
+        break;
+    case PACKET_ID_NOT_UTF8:
+        fail_packet(call, REJECTED(utf8), GRPC_INTERNAL, why);
+        break;
+    default:
+        fail_packet(call, REJECTED(malformed), GRPC_INTERNAL, why);
+    }
 }
 
 static void reject_frame(struct call *call, enum frame_result result)
 {
-    uint64_t index = call->received;
+    char too_large[80];
 
-    if (result == FRAME_TOO_LARGE) {
-        cut_reject(call->context->cut, REJECTED(too_large));
-        fail(call, GRPC_RESOURCE_EXHAUSTED,
-             "packet %" PRIu64 " (the first is 0): %" PRIu32
-             " bytes are over the limit of %" PRIu32,
-             index, frame_length(&call->reader), call->context->max_message_bytes);
-        return;
+    switch (result) {
+    case FRAME_TOO_LARGE:
+        snprintf(too_large, sizeof too_large, "%" PRIu32 " bytes are over the limit of %" PRIu32,
+                 frame_length(&call->reader), call->context->max_message_bytes);
+        fail_packet(call, REJECTED(too_large), GRPC_RESOURCE_EXHAUSTED, too_large);
+        break;
+    case FRAME_COMPRESSED:
+        fail_packet(call, REJECTED(malformed), GRPC_INTERNAL,
+                    "it is compressed, and the request names no grpc-encoding");
+        break;
+    default:
+        fail_packet(call, REJECTED(malformed), GRPC_INTERNAL,
+                    "its compressed-flag byte is neither 0 nor 1");
     }
-    cut_reject(call->context->cut, REJECTED(malformed));
-    fail(call, GRPC_INTERNAL, "packet %" PRIu64 " (the first is 0): %s", index,
-         result == FRAME_COMPRESSED ? "it is compressed, and the request names no grpc-encoding"
-                                    : "its compressed-flag byte is neither 0 nor 1");
 }
 
 static void take_packet(struct call *call, enum packet_result result, const struct packet_id *id)
 {
     if (unlikely(result != PACKET_OK)) {
-        reject_packet(call, result);
+        reject_packet(call, result, id);
         return;
     }
     cut_count(call->context->cut, id->bytes, id->length);

@@ -45,12 +45,19 @@ struct call_context {
     struct call *waiting_first, *waiting_last;
 };
 
+/* Bytes of a request's headers, name + value + 32 each, as RFC 9113, 6.5.2, counts them. */
+#define CALL_HEADER_LIST_BYTES 16384
+
+/* Calls of a worker at a time; each takes about 1 KB. Past it, new ones are refused. */
+#define CALL_MAX 65536
+
 enum call_state { CALL_HEADERS, CALL_OPEN, CALL_ENDED, CALL_ANSWERED };
 
 #define CALL_MESSAGE_BYTES 160
 #define CALL_ACK_BYTES     (FRAME_HEADER_BYTES + 11) /* a field tag and a varint of ten bytes */
 
-/* Shown because the connection embeds its links; only call.c writes it. */
+/* Shown because the connection keeps its calls in a list: `next` and `previous` are connection.c's
+ * to write, all else is call.c's. */
 struct call {
     struct call_context *context;
     struct connection *connection;

@@ -42,7 +42,9 @@ static const char *const log_formats[] = {"text", "json", NULL};
 
 static const struct opt_row rows[] = {
     TEXT(bind, "bind", "BIND", "127.0.0.1", "ADDRESS",
-         "IPv4 or IPv6 address to listen on, for gRPC and HTTP; 0.0.0.0 or :: is every one"),
+         "address to listen on, for gRPC and HTTP; 0.0.0.0 is every one (IPv6: as far as civetweb "
+         "is "
+         "built with it)"),
     NUMBER(grpc_port, "grpc-port", "GRPC_PORT", "50051", 1, 65535,
            "port for gRPC: HTTP/2 without TLS, prior knowledge"),
     NUMBER(http_port, "http-port", "HTTP_PORT", "8000", 1, 65535, "port for HTTP"),
@@ -77,7 +79,7 @@ static const struct opt_row rows[] = {
     NUMBER(max_message_bytes, "max-message-bytes", "MAX_MESSAGE_BYTES", "4194304", 1,
            MAX_MESSAGE_BYTES, "bytes of one packet on the wire"),
     CHOICE(log_level, "log-level", "LOG_LEVEL", "info", log_levels, "least level to log"),
-    CHOICE(log_format, "log-format", "LOG_FORMAT", "text", log_formats, "one line a message"),
+    CHOICE(log_format, "log-format", "LOG_FORMAT", "text", log_formats, "form of the log's lines"),
     {"config", NULL, OPT_STRING, FIELD(file), NULL, 0, 0, NULL, "FILE",
      "file of \"name = value\" lines, names as above without the dashes", OPT_FILE},
     COMMAND(check_config, "check-config", "check the options, say what is wrong, and exit"),
@@ -136,7 +138,7 @@ static bool is_address(const char *text)
     return inet_pton(AF_INET, text, &address) == 1 || inet_pton(AF_INET6, text, &address) == 1;
 }
 
-/* The cores that this process may run on: a container's share, not the whole machine. */
+/* The cores that this process may run on (affinity, cpusets; a CPU quota does not show here). */
 static uint64_t usable_cores(void)
 {
     cpu_set_t set;
@@ -154,6 +156,11 @@ int config_load(struct config *config, int argc, char **argv, char error[OPT_ERR
     if (!is_address(config->bind)) {
         snprintf(error, OPT_ERROR_BYTES, "--bind: \"%.80s\" is not an IPv4 or IPv6 address",
                  config->bind);
+        return -EINVAL;
+    }
+    if (config->redis_password && config->redis_password_file) {
+        snprintf(error, OPT_ERROR_BYTES,
+                 "--redis-password and --redis-password-file: give one of them, not both");
         return -EINVAL;
     }
     if (config->redis_password_file && (result = read_password(config, error)))

@@ -1,6 +1,6 @@
 /*
- * tallyd's options: the one table (config.c) and the struct that it fills. Only main reads the
- * struct; each module gets an options struct of its own.
+ * tallyd's options: the one table (config.c) and the struct that it fills. Only main.c and
+ * server.c read the struct; every module below gets an options struct of its own.
  */
 #ifndef TALLYD_SERVER_CONFIG_H
 #define TALLYD_SERVER_CONFIG_H
@@ -31,8 +31,9 @@ struct config {
 extern const struct opt_table config_table;
 
 /* Fills `config` from the command line, the environment and the file, reads the password file,
- * and works out what depends on the machine (instance, workers). Returns 0, or -EINVAL with one
- * line in `error`. Whatever it returns, config_free() releases the fields. Called by: main. */
+ * and works out what depends on the machine (instance, workers). Returns 0, or a negative errno
+ * with one line in `error`. Whatever it returns, config_free() releases the fields. Called by:
+ * main. */
 int config_load(struct config *config, int argc, char **argv,
                 char error[OPT_ERROR_BYTES]) MUST_CHECK;
 void config_free(struct config *config);

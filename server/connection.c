@@ -22,11 +22,8 @@
 
 #define STREAM_WINDOW_BYTES     (4 << 20)
 #define CONNECTION_WINDOW_BYTES (16 << 20)
-#define MAX_STREAMS             1024  /* a connection */
-#define MAX_HEADER_LIST_BYTES   16384 /* announced; call.c enforces it */
-#define MAX_OUTBOUND_FRAMES                                                                        \
-    1000 /* queued answers to a peer that makes us queue and never reads                           \
-          */
+#define MAX_STREAMS             1024              /* a connection */
+#define MAX_OUTBOUND_FRAMES     (4 * MAX_STREAMS) /* waiting for a peer that does not read */
 
 struct connection {
     struct connection_links links;
@@ -215,7 +212,7 @@ static int submit_preface(nghttp2_session *session)
     const nghttp2_settings_entry settings[] = {
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, MAX_STREAMS},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, STREAM_WINDOW_BYTES},
-        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, MAX_HEADER_LIST_BYTES},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, CALL_HEADER_LIST_BYTES},
     };
 
     if (nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, settings, ARRAY_LENGTH(settings)) ||
@@ -295,14 +292,19 @@ bool connection_receive(struct connection *connection)
         note_bad_peer(connection, nghttp2_strerror((int)used));
         return false;
     }
-    if (nghttp2_session_get_outbound_queue_size(connection->session) > MAX_OUTBOUND_FRAMES) {
-        note_bad_peer(connection, "it makes the server answer and does not read");
-        return false;
-    }
     return true;
 }
 
 /* ---- Send ----------------------------------------------------------------------------------- */
+
+/* The socket takes no more, and too many answers wait. */
+static bool is_flooded(struct connection *connection)
+{
+    if (nghttp2_session_get_outbound_queue_size(connection->session) <= MAX_OUTBOUND_FRAMES)
+        return false;
+    note_bad_peer(connection, "it makes the server answer and does not read");
+    return true;
+}
 
 bool connection_send(struct connection *connection)
 {
@@ -320,7 +322,7 @@ bool connection_send(struct connection *connection)
         n = send(connection->fd, connection->output, connection->output_length,
                  MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n < 0)
-            return errno == EAGAIN || errno == EINTR;
+            return (errno == EAGAIN || errno == EINTR) && !is_flooded(connection);
         connection->output += n;
         connection->output_length -= (size_t)n;
     }

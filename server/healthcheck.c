@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -39,13 +40,12 @@ int healthcheck(const char *bind, uint16_t port)
 {
     static const char request[] = "GET /healthz HTTP/1.0\r\n\r\n";
     static const char ok[] = " 200 ";
-    const char *host = strcmp(bind, "0.0.0.0") == 0 ? "127.0.0.1"
-                       : strcmp(bind, "::") == 0    ? "::1"
-                                                    : bind;
+    /* With "::" HTTP listens on IPv4 too, and on nothing else where civetweb lacks IPv6. */
+    bool any = strcmp(bind, "0.0.0.0") == 0 || strcmp(bind, "::") == 0;
     char answer[16] = "";
     size_t have = 0;
     ssize_t n = 1;
-    int fd = connect_to(host, port);
+    int fd = connect_to(any ? "127.0.0.1" : bind, port);
 
     if (fd < 0)
         return fd;

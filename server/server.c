@@ -28,6 +28,8 @@
 #include <unistd.h>
 
 #define MAX_CONNECTIONS 16384 /* about 25 KB each in nghttp2: 400 MB */
+#define SPARE_FDS       64    /* for all that is no gRPC connection: Redis, HTTP, logs */
+#define FDS_A_WORKER    4     /* epoll, eventfd, both ends of the inbox */
 #define ACCEPT_BURST    64    /* connections taken before the signal is looked at again */
 #define ACCEPT_PAUSE_MS 100   /* when the process has no file descriptor left */
 #define DRAIN_POLL_MS   5
@@ -36,6 +38,7 @@ struct server {
     const struct config *config;
     int listener, wake_fd, event_fd; /* wake_fd: workers -> flusher; event_fd: flusher -> main */
     size_t worker_count;
+    uint64_t max_connections;
     uint64_t *given; /* connections handed to each worker, ever */
     struct cut **cuts;
     struct worker **workers;
@@ -155,8 +158,11 @@ static struct http_server *start_http(struct server *server, char error[OPT_ERRO
     const struct http_options options = {
         .bind = config->bind,
         .port = config->http_port,
+        .instance = config->instance,
         .redis = redis_options(config),
         .max_device_id_bytes = config->max_device_id_bytes,
+        .commits = server->commits,
+        .redis_grace_ms = config->redis_grace_ms,
         .workers = server->worker_stats,
         .worker_count = server->worker_count,
         .flusher = server->flusher_stats,
@@ -167,15 +173,23 @@ static struct http_server *start_http(struct server *server, char error[OPT_ERRO
     return http_start(&options, error);
 }
 
-/* As many descriptors as the machine allows: each connection takes one. */
-static void raise_file_limit(void)
+/* As many descriptors as the machine allows, and no more connections than leave some to spare: a
+ * flood of connections must not keep the flusher from reaching Redis. */
+static void bound_connections(struct server *server)
 {
+    uint64_t reserved = SPARE_FDS + FDS_A_WORKER * server->worker_count;
     struct rlimit limit;
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
+    server->max_connections = MAX_CONNECTIONS;
+    if (getrlimit(RLIMIT_NOFILE, &limit))
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= MAX_CONNECTIONS + reserved)
+        return;
+    server->max_connections = limit.rlim_cur > reserved ? limit.rlim_cur - reserved : 1;
+    log_warn("at most %" PRIu64 " connections: the process may open %" PRIu64 " files (ulimit -n)",
+             server->max_connections, (uint64_t)limit.rlim_cur);
 }
 
 static void log_start(const struct server *server)
@@ -204,7 +218,7 @@ struct server *server_start(const struct config *config, char error[OPT_ERROR_BY
     server->worker_count = (size_t)config->workers;
     server->wake_fd = server->event_fd = -1;
     balance_init(&server->balance);
-    raise_file_limit();
+    bound_connections(server);
     server->listener = listener_open(config->bind, (uint16_t)config->grpc_port);
     if (server->listener < 0) {
         snprintf(error, OPT_ERROR_BYTES, "cannot listen for gRPC on %s, port %" PRIu64 ": %s%s",
@@ -212,16 +226,19 @@ struct server *server_start(const struct config *config, char error[OPT_ERROR_BY
                  server->listener == -EADDRINUSE ? "; choose another with --grpc-port" : "");
         goto err;
     }
-    if ((result = create_parts(server)) || (result = start_threads(server))) {
-        snprintf(error, OPT_ERROR_BYTES, "cannot start: %s", strerror(-result));
-        goto err;
-    }
+    if ((result = create_parts(server)))
+        goto err_result;
+    /* Both ports before the flusher: the epoch that it takes fences whoever has this name. */
     server->http = start_http(server, error);
     if (!server->http)
         goto err;
+    if ((result = start_threads(server)))
+        goto err_result;
     log_start(server);
     return server;
 
+err_result:
+    snprintf(error, OPT_ERROR_BYTES, "cannot start: %s", strerror(-result));
 err:
     server_destroy(server);
     return NULL;
@@ -244,10 +261,10 @@ static void hand_over(struct server *server, int fd)
         if (open_connections(server, i) < open_connections(server, best))
             best = i;
     }
-    if (total >= MAX_CONNECTIONS) {
+    if (total >= server->max_connections) {
         close(fd);
         if (log_limit_allows(&server->accept_limit))
-            log_warn("refused a connection: %d are open", MAX_CONNECTIONS);
+            log_warn("refused a connection: %" PRIu64 " are open", total);
         return;
     }
     if (worker_give(server->workers[best], fd) == 0)

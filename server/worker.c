@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/thread.h"
+#include "common/wake.h"
 #include "server/connection.h"
 
 #include <errno.h>
@@ -21,6 +22,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -43,10 +45,12 @@ struct worker {
     struct connection *dead;        /* those to destroy at the end of the round */
     uint64_t reap_ms;               /* when to look for lingering peers next */
 
-    enum worker_stage stage;     /* the last one acted on */
-    uint64_t goaway_ms;          /* when the final GOAWAY is due; 0: not, or done */
-    uint64_t stopping_ms;        /* when WORKER_STOPPING began */
-    _Atomic int requested_stage; /* writer: main */
+    enum worker_stage stage; /* the last one acted on */
+    uint64_t goaway_ms;      /* when the final GOAWAY is due; 0: not, or done */
+    uint64_t stopping_ms;    /* when WORKER_STOPPING began */
+    struct {
+        _Atomic int stage; /* writer: main */
+    } CACHE_ALIGNED requested;
 };
 
 /* ---- Create and destroy --------------------------------------------------------------------- */
@@ -60,11 +64,12 @@ static int watch(struct worker *worker, int fd, void *who)
 
 struct worker *worker_create(const struct worker_options *options)
 {
-    struct worker *worker = calloc(1, sizeof *worker);
+    struct worker *worker = aligned_alloc(CACHE_LINE_BYTES, sizeof *worker);
     int error;
 
     if (!worker)
         return NULL;
+    memset(worker, 0, sizeof *worker);
     worker->options = *options;
     worker->inbox[0] = worker->inbox[1] = -1;
     worker->context.calls = (struct call_context){
@@ -138,11 +143,12 @@ static void take_connection(struct worker *worker, int fd)
     struct connection *connection = connection_create(&worker->context, fd);
     struct connection_links *links;
 
+    stats_add(&worker->options.stats->connections_opened, 1);
     if (!connection) {
         log_warn("cannot take a connection: out of memory");
+        stats_add(&worker->options.stats->connections_closed, 1);
         return;
     }
-    stats_add(&worker->options.stats->connections_opened, 1);
     links = connection_links(connection);
     links->next = worker->connections;
     if (links->next)
@@ -251,7 +257,7 @@ static void for_each_connection(struct worker *worker, void (*act)(struct connec
 static void follow_stage(struct worker *worker)
 {
     enum worker_stage requested =
-        (enum worker_stage)atomic_load_explicit(&worker->requested_stage, memory_order_acquire);
+        (enum worker_stage)atomic_load_explicit(&worker->requested.stage, memory_order_acquire);
 
     if (worker->stage < WORKER_DRAINING && requested >= WORKER_DRAINING) {
         worker->stage = WORKER_DRAINING;
@@ -277,6 +283,19 @@ static void follow_stage(struct worker *worker)
 
 /* ---- The thread ----------------------------------------------------------------------------- */
 
+/*
+ * Answers a request for a cut. The stage first: the flusher's last request comes after main's
+ * WORKER_INTERRUPT (main stores the stage, then tells the flusher to stop; the request is loaded
+ * with acquire in cut_asked(), the stage after it), so nothing is counted behind the last cut.
+ */
+static void hand_over(struct worker *worker)
+{
+    if (!cut_asked(worker->options.cut))
+        return;
+    follow_stage(worker);
+    cut_answer(worker->options.cut);
+}
+
 static void receive(struct worker *worker, struct connection *connection)
 {
     if (connection_links(connection)->dead)
@@ -284,16 +303,13 @@ static void receive(struct worker *worker, struct connection *connection)
     if (!connection_receive(connection))
         mark_dead(worker, connection);
     mark_to_send(worker, connection);
-    cut_answer(worker->options.cut);
+    hand_over(worker);
 }
 
 static void handle_event(struct worker *worker, const struct epoll_event *event)
 {
-    uint64_t count;
-
     if (event->data.ptr == worker) {
-        if (read(cut_worker_fd(worker->options.cut), &count, sizeof count) < 0)
-            return; /* EAGAIN: read already */
+        wake_clear(cut_worker_fd(worker->options.cut));
     } else if (event->data.ptr == &worker->inbox) {
         take_inbox(worker);
     } else if (event->events & ~(uint32_t)EPOLLOUT) {
@@ -315,7 +331,7 @@ static void *run(void *argument)
 
         for (int i = 0; i < n; i++)
             handle_event(worker, &events[i]);
-        cut_answer(worker->options.cut);
+        hand_over(worker);
         acknowledge(worker, false);
         follow_stage(worker);
         send_output(worker);
@@ -347,15 +363,8 @@ int worker_give(struct worker *worker, int fd)
 
 void worker_set_stage(struct worker *worker, enum worker_stage stage)
 {
-    atomic_store_explicit(&worker->requested_stage, stage, memory_order_release);
+    atomic_store_explicit(&worker->requested.stage, stage, memory_order_release);
     cut_wake_worker(worker->options.cut);
-}
-
-uint64_t worker_connections(const struct worker *worker)
-{
-    const struct stats_worker *stats = worker->options.stats;
-
-    return stats_get(&stats->connections_opened) - stats_get(&stats->connections_closed);
 }
 
 uint64_t worker_streams(const struct worker *worker)

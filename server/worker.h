@@ -48,8 +48,7 @@ int worker_give(struct worker *worker, int fd) MUST_CHECK;
 /* Moves the worker to a later stage. Called by: main. */
 void worker_set_stage(struct worker *worker, enum worker_stage stage);
 
-/* Connections, and streams, that are open now. Called by: main. */
-uint64_t worker_connections(const struct worker *worker);
+/* Streams that are open now. Called by: main. */
 uint64_t worker_streams(const struct worker *worker);
 
 /* Waits for the thread's end, after WORKER_STOPPING. Called by: main. */

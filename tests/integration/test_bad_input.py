@@ -23,18 +23,23 @@ COUNTED = {"good-1": 2, "good-2": 1}
 
 # What a stream brings after three good packets: name, bytes, status, a word of the message, and
 # the reason under which /stats counts it.
+NOT_A_PACKET = (INTERNAL, "telemetry.Packet", "malformed")
+NOT_UTF8 = (INTERNAL, "UTF-8", "utf8")
+EMPTY = (INVALID_ARGUMENT, "empty", "device_id")
+TOO_LONG = (INVALID_ARGUMENT, "257", "device_id")
 BAD_MESSAGES = [
-    ("field cut short", framed(b"\x0a\x05abc"), INTERNAL, "telemetry.Packet", "malformed"),
-    ("tag without value", framed(b"\x0a"), INTERNAL, "telemetry.Packet", "malformed"),
-    ("group wire type", framed(b"\x0a\x01d\x0b"), INTERNAL, "telemetry.Packet", "malformed"),
-    ("varint without end", framed(packet("d") + b"\x10" + b"\xff" * 10), INTERNAL, "telemetry.Packet", "malformed"),
-    ("not UTF-8", framed(packet(b"caf\xe9")), INTERNAL, "UTF-8", "utf8"),
-    ("a surrogate in UTF-8", framed(packet(b"\xed\xa0\x80")), INTERNAL, "UTF-8", "utf8"),
-    ("no device_id", framed(b"\x10\x01"), INVALID_ARGUMENT, "empty", "device_id"),
-    ("empty message", framed(b""), INVALID_ARGUMENT, "empty", "device_id"),
-    ("empty device_id", framed(packet("")), INVALID_ARGUMENT, "empty", "device_id"),
-    ("device_id of 257 bytes", framed(packet("x" * 257)), INVALID_ARGUMENT, "257|256|long", "device_id"),
-    ("over the limit", framed(packet("d", payload=b"x" * MAX_MESSAGE)), RESOURCE_EXHAUSTED, "1000", "too_large"),
+    ("field cut short", framed(b"\x0a\x05abc"), *NOT_A_PACKET),
+    ("tag without value", framed(b"\x0a"), *NOT_A_PACKET),
+    ("group wire type", framed(b"\x0a\x01d\x0b"), *NOT_A_PACKET),
+    ("varint without end", framed(packet("d") + b"\x10" + b"\xff" * 10), *NOT_A_PACKET),
+    ("not UTF-8", framed(packet(b"caf\xe9")), *NOT_UTF8),
+    ("a surrogate in UTF-8", framed(packet(b"\xed\xa0\x80")), *NOT_UTF8),
+    ("no device_id", framed(b"\x10\x01"), *EMPTY),
+    ("empty message", framed(b""), *EMPTY),
+    ("empty device_id", framed(packet("")), *EMPTY),
+    ("device_id of 257 bytes", framed(packet("x" * 257)), *TOO_LONG),
+    ("over the limit", framed(packet("d", payload=b"x" * MAX_MESSAGE)))
+    + (RESOURCE_EXHAUSTED, "1000", "too_large"),
     ("4 GiB announced", b"\x00\xff\xff\xff\xff", RESOURCE_EXHAUSTED, "4294967295", "too_large"),
     ("compressed flag", framed(packet("d"), flag=1), INTERNAL, "compressed", "malformed"),
     ("flag 2", framed(packet("d"), flag=2), INTERNAL, "flag", "malformed"),
@@ -69,7 +74,7 @@ def test_a_bad_message_ends_its_stream_and_nothing_else(redis, tallyd, client, b
     reply = client.finish(stream)
 
     assert reply.status == status, reply
-    assert any(part.lower() in reply.message.lower() for part in word.split("|")), reply.message
+    assert word in reply.message, reply.message
     assert "packet 3" in reply.message, "the index of the bad one, from 0"
     assert reply.received == len(GOOD)
     assert reply.data == b"", "an error carries no Ack"

@@ -13,7 +13,8 @@ SETTINGS = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 
 
 def frame(kind, flags, stream, payload):
-    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+    header = len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big")
+    return header + payload
 
 
 STRANGERS = {
@@ -51,8 +52,7 @@ def call_on(tallyd, data):
 @pytest.mark.parametrize("name", STRANGERS)
 def test_a_stranger_is_shut_out_with_one_line_in_the_log(redis, tallyd, name):
     call_on(tallyd, STRANGERS[name])
-    closed = lambda: tallyd.stats()["totals"]["bad_peers"] == 1
-    wait_until(closed, "the peer in /stats")
+    wait_until(lambda: tallyd.stats()["totals"]["bad_peers"] == 1, "the peer in /stats")
     lines = len(tallyd.log().splitlines())
     for _ in range(50):
         call_on(tallyd, STRANGERS[name])
@@ -76,8 +76,9 @@ def test_silent_and_slow_peers_do_not_hold_up_others(redis, tallyd):
     assert grpc_client.send(tallyd.target, ["d"] * 3) == 3
     for sock in silent:
         sock.close()
-    totals = lambda: tallyd.stats()["totals"]
-    wait_until(lambda: totals()["connections_closed"] >= 200, "their connections to be closed")
+    wait_until(
+        lambda: tallyd.stats()["totals"]["connections_closed"] >= 200, "their connections closed"
+    )
     assert_same(redis.totals(), {"d": 3})
 
 

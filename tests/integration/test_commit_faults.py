@@ -36,6 +36,8 @@ class Rig:
 
     def quiet_link(self):
         """The flusher's connection, with nothing on its way."""
+        if not self.proxy.find_committing():
+            self.send()  # tallyd notices the cut of an idle connection when it uses it
         link = self.proxy.committing()
         sizes = []
 

@@ -110,7 +110,7 @@ def test_a_short_absence_within_the_grace_refuses_no_one(start_redis, start_tall
     assert_same(redis.totals(), {"d": 9})
 
 
-@pytest.mark.parametrize("given", [{"redis_password": "wrong-" + PASSWORD}, {}], ids=["wrong", "none"])
+@pytest.mark.parametrize("given", [{"redis_password": "no-" + PASSWORD}, {}], ids=["wrong", "none"])
 def test_a_refused_login_is_told_in_the_log(start_redis, start_tallyd, given):
     redis = start_redis(password=PASSWORD, options=["--requirepass", PASSWORD])
     tallyd = start_tallyd(redis.port, ready=False, **given)

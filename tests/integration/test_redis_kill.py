@@ -5,6 +5,7 @@ import time
 
 from harness import grpc_client
 from harness.env import amount, wait_until
+from harness.proxy import Proxy, Way
 from harness.sender import add, assert_same
 from harness.tallyd import assert_balance
 
@@ -73,3 +74,33 @@ def test_kills_under_load_lose_and_double_nothing(start_redis, start_tallyd, sta
     assert_balance(stats)
     assert stats["flusher"]["rollbacks"] == 0
     assert stats["flusher"]["redis_connects"] > KILLS
+
+
+def tear_last_transaction(redis):
+    """Leaves the append-only file as a kill in the middle of a write does."""
+    path = max(redis.append_only_directory.glob("*.incr.aof"))
+    content = path.read_bytes()
+    path.write_bytes(content[: content.rindex(b"HINCRBY") + 3])
+
+
+def test_a_transaction_torn_by_the_kill_is_dropped_whole(start_redis, start_tallyd, closing):
+    """Redis wrote half of a transaction and died before it answered: tallyd must send it again,
+    and no half of it may come back with a later restart."""
+    redis = start_redis(appendfsync="always")
+    proxy = closing(Proxy(redis.port))
+    tallyd = start_tallyd(proxy.port, redis_grace_ms=300_000)
+    link = proxy.committing()
+    link.hold(Way.DOWN)
+    with grpc_client.connect(tallyd.target) as channel:
+        ack = grpc_client.stub(channel).future(grpc_client.packets(["a", "b", "c"]), timeout=120)
+        wait_until(lambda: len(redis.totals()) == 3, "the counts in Redis, not yet confirmed")
+        redis.kill()
+        tear_last_transaction(redis)
+        redis.start()
+        assert ack.result().received == 3
+    for _ in range(2):
+        assert_same(redis.totals(), {"a": 1, "b": 1, "c": 1})
+        redis.kill()
+        redis.start()
+    assert grpc_client.send(tallyd.target, ["a"]) == 1
+    assert_same(redis.totals(), {"a": 2, "b": 1, "c": 1})

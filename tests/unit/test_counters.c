@@ -54,6 +54,7 @@ static void get_past_cap_returns_overflow(void **state)
 {
     struct counters *counters = counters_create(&key, 2);
     struct counter *a = get(counters, "a"), *b = get(counters, "b"), *c = get(counters, "c");
+    const uint8_t *id;
     size_t length;
 
     (void)state;
@@ -63,7 +64,9 @@ static void get_past_cap_returns_overflow(void **state)
     assert_ptr_equal(get(counters, "d"), c);
     assert_ptr_equal(get(counters, "b"), b);
     assert_ptr_equal(get(counters, COUNTERS_OVERFLOW_ID), c);
-    assert_memory_equal(counter_id(c, &length), COUNTERS_OVERFLOW_ID, length);
+    id = counter_id(c, &length);
+    assert_int_equal(length, strlen(COUNTERS_OVERFLOW_ID));
+    assert_memory_equal(id, COUNTERS_OVERFLOW_ID, length);
     assert_int_equal(counters_count(counters), 2);
     counters_destroy(counters);
 }

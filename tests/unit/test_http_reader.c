@@ -26,7 +26,7 @@ struct source {
     atomic_int overlaps; /* readings that started while another was under way */
     bool held;           /* each reading posts `entered`, then waits for `leave` */
     sem_t entered, leave;
-    enum counts_result result;
+    enum count_source_result result;
 };
 
 struct request {
@@ -37,8 +37,9 @@ struct request {
     int stale; /* values found that were older than the request */
 };
 
-static enum counts_result read_source(void *argument, const atomic_bool *stop,
-                                      struct snapshot **snapshot, char error[COUNTS_ERROR_BYTES])
+static enum count_source_result read_source(void *argument, const atomic_bool *stop,
+                                            struct snapshot **snapshot,
+                                            char error[COUNT_SOURCE_ERROR_BYTES])
 {
     struct source *source = argument;
     int value = atomic_load(&source->value);
@@ -51,13 +52,13 @@ static enum counts_result read_source(void *argument, const atomic_bool *stop,
         sem_wait(&source->leave);
     }
     *snapshot = NULL;
-    if (source->result == COUNTS_OK) {
+    if (source->result == COUNT_SOURCE_OK) {
         *snapshot = snapshot_create();
         if (!*snapshot || snapshot_add(*snapshot, "value", 5, value))
             abort();
         snapshot_seal(*snapshot);
     } else {
-        snprintf(error, COUNTS_ERROR_BYTES, "as the test wants it");
+        snprintf(error, COUNT_SOURCE_ERROR_BYTES, "as the test wants it");
     }
     atomic_fetch_sub(&source->at_once, 1);
     return source->result;
@@ -67,7 +68,7 @@ static struct reader *start(struct source *source, bool held)
 {
     struct reader *reader;
 
-    *source = (struct source){.held = held, .result = COUNTS_OK};
+    *source = (struct source){.held = held, .result = COUNT_SOURCE_OK};
     sem_init(&source->entered, 0, 0);
     sem_init(&source->leave, 0, 0);
     reader = reader_create(read_source, source);
@@ -157,10 +158,10 @@ static void acquire_hands_on_the_error(void **state)
     struct reading *reading;
 
     (void)state;
-    source.result = COUNTS_UNAVAILABLE;
+    source.result = COUNT_SOURCE_UNAVAILABLE;
     reading = reader_acquire(reader);
     assert_non_null(reading);
-    assert_int_equal(reading_result(reading), COUNTS_UNAVAILABLE);
+    assert_int_equal(reading_result(reading), COUNT_SOURCE_UNAVAILABLE);
     assert_null(reading_snapshot(reading));
     assert_string_equal(reading_error(reading), "as the test wants it");
     reader_release(reader, reading);

@@ -1,1 +1,1 @@
-"""What the integration tests stand on: servers, clients and a proxy, each under a test's control."""
+"""What the integration tests stand on: servers, clients and a proxy, under a test's control."""

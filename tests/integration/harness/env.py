@@ -1,4 +1,4 @@
-"""What the environment decides: where the build lies, how much a test runs, which ports are ours."""
+"""What the environment decides: where the build lies, how much a test runs, which ports it has."""
 import os
 import shutil
 import socket

@@ -69,9 +69,10 @@ class H2Client:
     def close(self):
         self.socket.close()
 
-    def open(self, end=False, **changed):
-        """Begins a call of StreamPackets and returns its stream id. Keywords replace headers:
-        method="GET", path="/x", content_type=None (left out), any_other="value"."""
+    @staticmethod
+    def headers(**changed):
+        """The request headers of StreamPackets. Keywords replace some: method="GET", path="/x",
+        content_type=None (left out), any_other="value"."""
         headers = {
             ":method": "POST",
             ":scheme": "http",
@@ -83,9 +84,12 @@ class H2Client:
         for name, value in changed.items():
             name = name.replace("_", "-")
             headers[":" + name if ":" + name in headers else name] = value
+        return [(name, value) for name, value in headers.items() if value is not None]
+
+    def open(self, end=False, **changed):
+        """Begins a call of StreamPackets with headers(**changed) and returns its stream id."""
         stream = self.connection.get_next_available_stream_id()
-        fields = [(name, value) for name, value in headers.items() if value is not None]
-        self.connection.send_headers(stream, fields, end_stream=end)
+        self.connection.send_headers(stream, self.headers(**changed), end_stream=end)
         self.replies[stream] = Reply()
         self._flush()
         return stream

@@ -159,14 +159,15 @@ class Proxy:
         self.listener.close()
         self.selector.close()
 
+    def find_committing(self):
+        """The connection that tallyd's flusher commits on, a live one that carried a WATCH; or
+        None."""
+        live = [l for l in self.links if l.is_alive() and b"WATCH" in l.passed[Way.UP]]
+        return live[-1] if live else None
+
     def committing(self):
-        """The connection that tallyd's flusher commits on: a live one that carried a WATCH."""
-
-        def find():
-            live = [l for l in self.links if l.is_alive() and b"WATCH" in l.passed[Way.UP]]
-            return live[-1] if live else None
-
-        return wait_until(find, "the flusher's connection", timeout=20)
+        """The same, waited for."""
+        return wait_until(self.find_committing, "the flusher's connection", timeout=20)
 
     def _run(self):
         while not self.stopping:

@@ -3,6 +3,7 @@ import http.client
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 from urllib.parse import quote
@@ -37,13 +38,14 @@ def run(*arguments, environment=None, timeout=10):
 
 class Tallyd:
     """Started by start(). `options` are named as on the command line, with underscores:
-    flush_interval_ms=10. One that is None is left out."""
+    flush_interval_ms=10. One that is None is left out. `open_files` bounds its descriptors."""
 
-    def __init__(self, directory, redis_port, environment=None, **options):
+    def __init__(self, directory, redis_port, environment=None, open_files=None, **options):
         global _count
         _count += 1
         self.log_path = directory / f"tallyd-{_count}.log"
         self.environment = _environment(environment or {})
+        self.open_files = open_files
         self.options = {
             "redis_host": "127.0.0.1",
             "redis_port": redis_port,
@@ -74,11 +76,18 @@ class Tallyd:
                 arguments += ["--" + name.replace("_", "-"), str(value)]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                arguments, stdout=log, stderr=log, env=self.environment
+                arguments,
+                stdout=log,
+                stderr=log,
+                env=self.environment,
+                preexec_fn=self._limit if self.open_files else None,
             )
         path = "/readyz" if ready else "/healthz"
         wait_until(lambda: self._answers(path), f"tallyd to answer 200 on {path}", timeout=20)
         return self
+
+    def _limit(self):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (self.open_files, self.open_files))
 
     def _answers(self, path):
         if self.process.poll() is not None:

@@ -1,6 +1,6 @@
 /* Which texts are counts. Redis itself is asked in the integration tests. */
 #include "common/compiler.h"
-#include "http/counts.h"
+#include "http/count_source.h"
 #include "tests/unit/unit.h"
 
 #include <string.h>
@@ -61,7 +61,7 @@ static void parse_count_gives_value(void **state)
     for (size_t i = 0; i < ARRAY_LENGTH(accepted); i++) {
         int64_t count = 42;
 
-        if (!counts_parse(accepted[i].text, accepted[i].length, &count))
+        if (!count_source_parse(accepted[i].text, accepted[i].length, &count))
             fail_msg("%s was refused", accepted[i].text);
         assert_int_equal(count, accepted[i].count);
     }
@@ -73,7 +73,7 @@ static void parse_anything_else_is_refused(void **state)
     for (size_t i = 0; i < ARRAY_LENGTH(rejected); i++) {
         int64_t count;
 
-        if (counts_parse(rejected[i].text, rejected[i].length, &count))
+        if (count_source_parse(rejected[i].text, rejected[i].length, &count))
             fail_msg("%s was accepted", rejected[i].text);
     }
 }

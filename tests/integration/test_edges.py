@@ -1,0 +1,97 @@
+"""Corners that once went wrong: each test is a fault that was found and mended."""
+import socket
+import time
+
+import grpc
+import pytest
+from harness import grpc_client, tallyd as tallyd_module
+from harness.env import free_port, wait_until
+from harness.grpc_client import OpenStream
+from harness.h2_client import H2Client
+from harness.sender import assert_same
+from harness.wire import framed_packets
+
+LEDGER = "device_metrics:ledger:"
+
+
+@pytest.mark.parametrize("taken", ["grpc_port", "http_port"])
+def test_a_start_that_fails_fences_nobody(redis, start_tallyd, taken):
+    first = start_tallyd(redis.port, instance="twin")
+    ports = {"grpc_port": free_port(), "http_port": free_port(), taken: getattr(first, taken)}
+    second = tallyd_module.run(
+        *["--redis-host", "127.0.0.1", "--redis-port", redis.port, "--instance", "twin"],
+        *["--grpc-port", ports["grpc_port"], "--http-port", ports["http_port"]],
+    )
+    assert second.returncode == 1
+    assert len(second.stderr.splitlines()) == 1, second.stderr
+    assert redis.client.hget(LEDGER + "twin", "epoch") == "1"
+    time.sleep(1.5)  # longer than it takes to notice a fence
+    assert grpc_client.send(first.target, ["a"]) == 1
+
+
+def test_a_drain_without_time_still_commits_what_it_can(redis, start_tallyd, closing):
+    tallyd = start_tallyd(redis.port, drain_timeout_ms=0, flush_interval_ms=60000)
+    stream = closing(OpenStream(tallyd.target))
+    stream.send(["d"] * 500)
+    bytes_a_packet = 9 + 5 + 8  # DATA frame header, gRPC header, message
+    enough = 500 * bytes_a_packet
+    wait_until(lambda: tallyd.stats()["totals"]["bytes_received"] >= enough, "the packets")
+    assert tallyd.stop() == 0
+    assert_same(redis.totals(), {"d": 500})
+
+
+def test_the_grace_does_not_wait_for_the_flush_interval(redis, start_tallyd):
+    tallyd = start_tallyd(redis.port, flush_interval_ms=60000, redis_grace_ms=300)
+    redis.kill()
+    wait_until(lambda: tallyd.stats()["flusher"]["redis_up"] == 0, "the flusher to notice", 5)
+    time.sleep(0.5)
+    with pytest.raises(grpc.RpcError) as refused:
+        grpc_client.send(tallyd.target, ["refused"])
+    assert refused.value.details() == "redis down"
+
+
+def test_a_flood_of_connections_leaves_descriptors_for_redis(redis, start_tallyd):
+    tallyd = start_tallyd(redis.port, open_files=200)
+    good = grpc_client.connect(tallyd.target)
+    assert grpc_client.stub(good)(grpc_client.packets(["a"])).received == 1
+    flood = [socket.create_connection(("127.0.0.1", tallyd.grpc_port)) for _ in range(300)]
+    redis.client.client_kill_filter(_type="normal", skipme=True)
+    assert grpc_client.stub(good)(grpc_client.packets(["a"]), timeout=20).received == 1
+    for peer in flood:
+        peer.close()
+    good.close()
+    assert grpc_client.send(tallyd.target, ["a"]) == 1
+
+
+@pytest.mark.parametrize("how", ["deleted", "flushed"])
+def test_a_ledger_that_redis_lost_is_restored(redis, start_tallyd, how):
+    tallyd = start_tallyd(redis.port, instance="lost")
+    assert grpc_client.send(tallyd.target, ["a"] * 3) == 3
+    expected = {"a": 3}
+    if how == "deleted":
+        redis.client.delete(LEDGER + "lost")
+    else:
+        redis.client.flushall()
+        expected = {}
+    wait_until(lambda: redis.client.hget(LEDGER + "lost", "epoch") == "1", "the ledger again", 5)
+    assert redis.client.ttl(LEDGER + "lost") > 0
+    assert grpc_client.send(tallyd.target, ["a"] * 2) == 2
+    assert_same(redis.totals(), {"a": expected.get("a", 0) + 2})
+    assert tallyd.stats()["flusher"]["rollbacks"] == 1
+    assert "lost data" in tallyd.log()
+
+
+@pytest.mark.parametrize("streams", [900, 1020])
+def test_a_burst_of_short_streams_does_not_end_the_connection(tallyd, closing, streams):
+    """Many answers become due in one receive: a queue that is only not sent yet is no flood."""
+    client = closing(H2Client(tallyd.grpc_port))
+    stream = client.open()
+    client.send(stream, framed_packets(["d"]))
+    requests = b""
+    for _ in range(streams):
+        empty = client.connection.get_next_available_stream_id()
+        client.connection.send_headers(empty, client.headers(), end_stream=True)
+        requests += client.connection.data_to_send()
+    client.socket.sendall(requests)
+    client.send(stream, framed_packets(["d"]), end=True)
+    assert client.finish(stream).status == 0

@@ -3,6 +3,7 @@
 
  - A directory includes only from itself and from those below it (LAYERS).
  - Every header compiles alone, and none only gathers other headers.
+ - Every .c file is in the code map of ARCHITECTURE.md.
  - A module exports only name_* symbols, where name is the module's, or that of a type that its
    own header brings (stats.h: struct balance, so balance_*).
 
@@ -46,6 +47,14 @@ def check_directions():
                 yield f'{path}: "{name}" needs its directory in front'
             elif layer not in allowed:
                 yield f'{path}: {path.parent.name}/ may not include "{name}"'
+
+
+def check_code_map():
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    for path in sources("*.c"):
+        name = path.stem if path.parent.name == "common" else path.name  # common/ is one line there
+        if not re.search(rf"\b{re.escape(name)}\b", text):
+            yield f"{path}: is not in the code map of ARCHITECTURE.md"
 
 
 def compile_flags(commands):
@@ -123,7 +132,7 @@ def main():
         commands = json.loads((build / "compile_commands.json").read_text())
     except OSError as error:
         sys.exit(f"{error}; build first: scripts/test.sh or scripts/run.sh")
-    problems = [*check_directions(), *check_headers(compile_flags(commands)),
+    problems = [*check_directions(), *check_code_map(), *check_headers(compile_flags(commands)),
                 *check_exports(commands)]
     for problem in problems:
         print(problem.replace(str(ROOT) + os.sep, ""))

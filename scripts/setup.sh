@@ -20,7 +20,7 @@ ci=(clang shellcheck docker.io docker-compose debootstrap iproute2)
 # shellcheck source=/dev/null
 release=$([[ -f /etc/os-release ]] && source /etc/os-release && echo "${VERSION_CODENAME:-}") || true
 case $release in
-bookworm) ci+=(libclang-rt-14-dev clang-format-14) ;;
+bookworm) test+=(python3-grpc-tools) ci+=(libclang-rt-14-dev clang-format-14) ;;
 trixie) ci+=(libclang-rt-19-dev docker-cli) ;;
 esac
 

@@ -1,9 +1,4 @@
-/*
- * Start order, the accept loop, and the drain: each is written once, here.
- *
- * New connections go to the worker that has the fewest. That spreads few fat connections as evenly
- * as many thin ones, which SO_REUSEPORT, hashing addresses, does not.
- */
+/* Start order, the wait for the end, and the drain: each is written once, here. */
 #include "server/server.h"
 
 #include "aggregator/commits.h"
@@ -12,7 +7,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "http/http.h"
-#include "server/listener.h"
+#include "server/acceptor.h"
 #include "server/worker.h"
 
 #include <errno.h>
@@ -24,24 +19,18 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
-#define MAX_CONNECTIONS 16384 /* about 25 KB each in nghttp2: 400 MB */
-#define SPARE_FDS       64    /* for all that is no gRPC connection: Redis, HTTP, logs */
-#define FDS_A_WORKER    4     /* epoll, eventfd, both ends of the inbox */
-#define ACCEPT_BURST    64    /* connections taken before the signal is looked at again */
-#define ACCEPT_PAUSE_MS 100   /* when the process has no file descriptor left */
+#define ACCEPT_PAUSE_MS 100 /* when the process has no file descriptor left */
 #define DRAIN_POLL_MS   5
 
 struct server {
     const struct config *config;
-    int listener, wake_fd, event_fd; /* wake_fd: workers -> flusher; event_fd: flusher -> main */
+    int wake_fd, event_fd; /* wake_fd: workers -> flusher; event_fd: flusher -> main */
     size_t worker_count;
-    uint64_t max_connections;
-    uint64_t *given; /* connections handed to each worker, ever */
     struct cut **cuts;
     struct worker **workers;
+    struct acceptor *acceptor;
     struct stats_worker **worker_stats;
     struct stats_flusher *flusher_stats;
     struct balance balance;
@@ -50,7 +39,6 @@ struct server {
     struct http_server *http;
     size_t workers_running;
     atomic_bool draining; /* read by HTTP's threads */
-    struct log_limit accept_limit;
 };
 
 /* ---- Start ---------------------------------------------------------------------------------- */
@@ -121,14 +109,13 @@ static int create_parts(struct server *server)
         return -errno;
     server->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     server->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    server->given = calloc(n, sizeof *server->given);
     server->cuts = calloc(n, sizeof *server->cuts);
     server->workers = calloc(n, sizeof *server->workers);
     server->worker_stats = calloc(n, sizeof *server->worker_stats);
     server->flusher_stats = aligned_alloc(CACHE_LINE_BYTES, sizeof *server->flusher_stats);
     server->commits = commits_create();
-    if (server->wake_fd < 0 || server->event_fd < 0 || !server->given || !server->cuts ||
-        !server->workers || !server->worker_stats || !server->flusher_stats || !server->commits)
+    if (server->wake_fd < 0 || server->event_fd < 0 || !server->cuts || !server->workers ||
+        !server->worker_stats || !server->flusher_stats || !server->commits)
         return -ENOMEM;
     memset(server->flusher_stats, 0, sizeof *server->flusher_stats);
     for (size_t i = 0; i < n; i++) {
@@ -173,23 +160,18 @@ static struct http_server *start_http(struct server *server, char error[OPT_ERRO
     return http_start(&options, error);
 }
 
-/* As many descriptors as the machine allows, and no more connections than leave some to spare: a
- * flood of connections must not keep the flusher from reaching Redis. */
-static void bound_connections(struct server *server)
+static int open_port(struct server *server, char error[OPT_ERROR_BYTES])
 {
-    uint64_t reserved = SPARE_FDS + FDS_A_WORKER * server->worker_count;
-    struct rlimit limit;
+    const struct config *config = server->config;
 
-    server->max_connections = MAX_CONNECTIONS;
-    if (getrlimit(RLIMIT_NOFILE, &limit))
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= MAX_CONNECTIONS + reserved)
-        return;
-    server->max_connections = limit.rlim_cur > reserved ? limit.rlim_cur - reserved : 1;
-    log_warn("at most %" PRIu64 " connections: the process may open %" PRIu64 " files (ulimit -n)",
-             server->max_connections, (uint64_t)limit.rlim_cur);
+    server->acceptor = acceptor_create(config->bind, (uint16_t)config->grpc_port, server->workers,
+                                       server->worker_count);
+    if (server->acceptor)
+        return 0;
+    snprintf(error, OPT_ERROR_BYTES, "cannot listen for gRPC on %s, port %" PRIu64 ": %s%s",
+             config->bind, config->grpc_port, strerror(errno),
+             errno == EADDRINUSE ? "; choose another with --grpc-port" : "");
+    return -errno;
 }
 
 static void log_start(const struct server *server)
@@ -218,17 +200,11 @@ struct server *server_start(const struct config *config, char error[OPT_ERROR_BY
     server->worker_count = (size_t)config->workers;
     server->wake_fd = server->event_fd = -1;
     balance_init(&server->balance);
-    bound_connections(server);
-    server->listener = listener_open(config->bind, (uint16_t)config->grpc_port);
-    if (server->listener < 0) {
-        snprintf(error, OPT_ERROR_BYTES, "cannot listen for gRPC on %s, port %" PRIu64 ": %s%s",
-                 config->bind, config->grpc_port, strerror(-server->listener),
-                 server->listener == -EADDRINUSE ? "; choose another with --grpc-port" : "");
-        goto err;
-    }
     if ((result = create_parts(server)))
         goto err_result;
     /* Both ports before the flusher: the epoch that it takes fences whoever has this name. */
+    if (open_port(server, error))
+        goto err;
     server->http = start_http(server, error);
     if (!server->http)
         goto err;
@@ -246,56 +222,12 @@ err:
 
 /* ---- Run ------------------------------------------------------------------------------------ */
 
-static uint64_t open_connections(const struct server *server, size_t worker)
-{
-    return server->given[worker] - stats_get(&server->worker_stats[worker]->connections_closed);
-}
-
-static void hand_over(struct server *server, int fd)
-{
-    size_t best = 0;
-    uint64_t total = 0;
-
-    for (size_t i = 0; i < server->worker_count; i++) {
-        total += open_connections(server, i);
-        if (open_connections(server, i) < open_connections(server, best))
-            best = i;
-    }
-    if (total >= server->max_connections) {
-        close(fd);
-        if (log_limit_allows(&server->accept_limit))
-            log_warn("refused a connection: %" PRIu64 " are open", total);
-        return;
-    }
-    if (worker_give(server->workers[best], fd) == 0)
-        server->given[best]++;
-}
-
-/* Returns false when connections wait that cannot be accepted now. */
-static bool accept_burst(struct server *server)
-{
-    for (int i = 0; i < ACCEPT_BURST; i++) {
-        int fd = listener_accept(server->listener);
-
-        if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM || fd == -ENOBUFS) {
-            if (log_limit_allows(&server->accept_limit))
-                log_warn("cannot accept connections: %s", strerror(-fd));
-            return false;
-        }
-        if (fd == -EAGAIN)
-            return true;
-        if (fd >= 0)
-            hand_over(server, fd);
-    }
-    return true;
-}
-
 void server_run(struct server *server, int signal_fd)
 {
     struct pollfd fds[] = {
         {.fd = signal_fd, .events = POLLIN},
         {.fd = server->event_fd, .events = POLLIN},
-        {.fd = server->listener, .events = POLLIN},
+        {.fd = acceptor_fd(server->acceptor), .events = POLLIN},
     };
     bool accepting = true;
 
@@ -303,7 +235,7 @@ void server_run(struct server *server, int signal_fd)
         poll(fds, accepting ? 3 : 2, accepting ? -1 : ACCEPT_PAUSE_MS);
         if (fds[0].revents || fds[1].revents)
             return;
-        accepting = accept_burst(server);
+        accepting = acceptor_take(server->acceptor);
     }
 }
 
@@ -366,8 +298,8 @@ enum server_end server_drain(struct server *server, int signal_fd)
              open_streams(server), timeout);
     /* 1. No new connections, no new streams; /readyz says so. */
     atomic_store(&server->draining, true);
-    close(server->listener);
-    server->listener = -1;
+    acceptor_destroy(server->acceptor);
+    server->acceptor = NULL;
     set_stage(server, WORKER_DRAINING);
     /* 2. Streams end by themselves; a quarter of the time is kept for those that do not. */
     if (!wait_for_streams(server, deadline - timeout / 4, signal_fd))
@@ -412,9 +344,7 @@ void server_destroy(struct server *server)
     free(server->worker_stats);
     free(server->workers);
     free(server->cuts);
-    free(server->given);
-    if (server->listener >= 0)
-        close(server->listener);
+    acceptor_destroy(server->acceptor);
     if (server->wake_fd >= 0)
         close(server->wake_fd);
     if (server->event_fd >= 0)

@@ -48,9 +48,11 @@ struct worker {
     enum worker_stage stage; /* the last one acted on */
     uint64_t goaway_ms;      /* when the final GOAWAY is due; 0: not, or done */
     uint64_t stopping_ms;    /* when WORKER_STOPPING began */
+
     struct {
-        _Atomic int stage; /* writer: main */
-    } CACHE_ALIGNED requested;
+        _Atomic int stage;
+    } CACHE_ALIGNED requested; /* writer: main */
+    uint64_t given;            /* main's own: connections handed over, ever */
 };
 
 /* ---- Create and destroy --------------------------------------------------------------------- */
@@ -202,6 +204,8 @@ static void send_output(struct worker *worker)
 
         worker->to_send = links->next_to_send;
         links->to_send = false;
+        if (links->dead)
+            continue;
         if (!connection_send(connection)) {
             mark_dead(worker, connection);
             continue;
@@ -300,9 +304,10 @@ static void receive(struct worker *worker, struct connection *connection)
 {
     if (connection_links(connection)->dead)
         return;
-    if (!connection_receive(connection))
+    if (connection_receive(connection))
+        mark_to_send(worker, connection);
+    else
         mark_dead(worker, connection);
-    mark_to_send(worker, connection);
     hand_over(worker);
 }
 
@@ -354,8 +359,10 @@ int worker_give(struct worker *worker, int fd)
     int error;
 
     /* A write of so few bytes into a pipe is never split. */
-    if (write(worker->inbox[1], &fd, sizeof fd) == (ssize_t)sizeof fd)
+    if (write(worker->inbox[1], &fd, sizeof fd) == (ssize_t)sizeof fd) {
+        worker->given++;
         return 0;
+    }
     error = -errno;
     close(fd);
     return error;
@@ -365,6 +372,11 @@ void worker_set_stage(struct worker *worker, enum worker_stage stage)
 {
     atomic_store_explicit(&worker->requested.stage, stage, memory_order_release);
     cut_wake_worker(worker->options.cut);
+}
+
+uint64_t worker_connections(const struct worker *worker)
+{
+    return worker->given - stats_get(&worker->options.stats->connections_closed);
 }
 
 uint64_t worker_streams(const struct worker *worker)

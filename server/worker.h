@@ -48,7 +48,9 @@ int worker_give(struct worker *worker, int fd) MUST_CHECK;
 /* Moves the worker to a later stage. Called by: main. */
 void worker_set_stage(struct worker *worker, enum worker_stage stage);
 
-/* Streams that are open now. Called by: main. */
+/* Connections given to the worker and not closed yet; streams that are open now. Called by: main.
+ */
+uint64_t worker_connections(const struct worker *worker);
 uint64_t worker_streams(const struct worker *worker);
 
 /* Waits for the thread's end, after WORKER_STOPPING. Called by: main. */

@@ -67,6 +67,7 @@ def test_plain_http_is_answered_so_that_curl_shows_it(tallyd):
     answer = call_on(tallyd, STRANGERS["HTTP/1.1"])
     assert answer.startswith(b"HTTP/1.1 4")
     assert b"\r\n\r\n" in answer
+    assert answer.endswith(b"/metrics.\n"), "nothing of HTTP/2 behind it"
 
 
 def test_silent_and_slow_peers_do_not_hold_up_others(redis, tallyd):

@@ -1,0 +1,79 @@
+"""The commands that README.md prints do what it says: each is run here, or is one of those that the
+tests of a bare machine and of the container run."""
+import json
+import re
+import subprocess
+
+import pytest
+from harness.env import ROOT
+
+README = (ROOT / "README.md").read_text()
+RUN_ELSEWHERE = {
+    "./scripts/run.sh --demo",  # tests/bare
+    "./scripts/test.sh",  # tests/bare
+    "docker compose up -d",  # tests/container
+}
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def commands():
+    lines = {line for block in blocks("sh") for line in block.splitlines() if line}
+    assert lines >= RUN_ELSEWHERE
+    return sorted(lines - RUN_ELSEWHERE)
+
+
+def aimed_at(tallyd, redis, command):
+    """The command, with the ports of this test in place of the default ones."""
+    command = command.replace("127.0.0.1:8000", f"127.0.0.1:{tallyd.http_port}")
+    command = command.replace("redis-cli", f"redis-cli -p {redis.port}")
+    return command.replace("send_once.sh", f"send_once.sh --target {tallyd.target}")
+
+
+@pytest.mark.parametrize("command", commands())
+def test_a_printed_command_works(redis, tallyd, start_sender, command):
+    assert start_sender(tallyd.target, n=1000, devices=10).wait() == 0
+    done = subprocess.run(
+        aimed_at(tallyd, redis, command),
+        shell=True,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "device-7" in done.stdout or "acknowledged" in done.stdout, done.stdout
+
+
+def test_the_python_client_works(tallyd, tmp_path):
+    (example,) = blocks("python")
+    program = tmp_path / "example.py"
+    program.write_text(example.replace("127.0.0.1:50051", tallyd.target))
+    made = subprocess.run(
+        ["/usr/bin/python3", "-m", "grpc_tools.protoc", f"-I{ROOT / 'proto'}"]
+        + [f"--python_out={tmp_path}", f"--grpc_python_out={tmp_path}", "telemetry.proto"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "No module named" in made.stderr:
+        pytest.skip("python3-grpc-tools is not installed")
+    assert made.returncode == 0, made.stderr
+    done = subprocess.run(
+        ["/usr/bin/python3", str(program)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout == "1000\n", done.stderr
+    assert tallyd.metrics() == {"kitchen": 1000}
+
+
+def test_the_json_is_as_shown(tallyd, start_sender):
+    assert start_sender(tallyd.target, n=100, devices=3).wait() == 0
+    status, headers, body = tallyd.get("/metrics")
+    assert status == 200 and headers["Content-Type"] == "application/json"
+    rows = json.loads(body)
+    assert [set(row) for row in rows] == [{"device_id", "count"}] * 3
+    assert sum(row["count"] for row in rows) == 100
+    assert [row["device_id"] for row in rows] == ["device-0", "device-1", "device-2"]

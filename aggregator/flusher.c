@@ -241,11 +241,12 @@ static bool commit_batch(struct flusher *flusher)
             return false;
         }
         if (result == LEDGER_OK) {
-            if (settle_batch(flusher))
+            if (settle_batch(flusher)) {
                 note_success(flusher);
-            else
-                note_trouble(flusher, "the quarantine hash takes no counts");
-            return true;
+                return true;
+            }
+            note_trouble(flusher, "the quarantine hash takes no counts");
+            return !out_of_time(flusher);
         }
         note_trouble(flusher, ledger_error(flusher->ledger));
     } while (!out_of_time(flusher));
@@ -316,6 +317,8 @@ static void *run(void *argument)
         if (!gave_up)
             wait_until_due(flusher);
     }
+    while (!stopping(flusher)) /* fenced: the last cut comes after main has ended the streams */
+        nap(flusher, MAX_BACKOFF_MS);
     make_cut(flusher);
     if (!gave_up && !flusher->fenced)
         commit_pending(flusher);

@@ -57,8 +57,9 @@ struct flusher *flusher_create(const struct flusher_options *options) MUST_CHECK
  * of pthread_create. Called by: main, once the workers run. */
 int flusher_start(struct flusher *flusher) MUST_CHECK;
 
-/* Asks for a last cut and a last commit, waits for them until `deadline_ms` (clock_now_ms()) and
- * a few seconds more at most, and ends the thread. The workers must still run. Called by: main. */
+/* Asks for a last cut and a last commit, and ends the thread. The commit is tried once at least,
+ * and past `deadline_ms` (clock_now_ms()) it goes on only as long as Redis answers; a Redis that
+ * does not is given a few seconds more at most. The workers must still run. Called by: main. */
 struct flusher_result flusher_stop(struct flusher *flusher, uint64_t deadline_ms);
 
 /* Called by: main, after flusher_stop(), or if it was never started. NULL does nothing. */

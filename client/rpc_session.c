@@ -121,6 +121,10 @@ static int end_response(struct rpc_session *session, struct rpc_call *call)
         result = nghttp2_submit_rst_stream(session->http2, NGHTTP2_FLAG_NONE, call->stream_id,
                                            NGHTTP2_CANCEL);
     rpc_reply_judge(&call->reply, call->packets, &outcome);
+    if (!call->body_done && outcome.status == GRPC_OK) {
+        outcome.status = GRPC_DATA_LOSS;
+        snprintf(outcome.message, sizeof outcome.message, "answered OK before all was sent");
+    }
     end_call(call, &outcome);
     return nghttp2_is_fatal(result) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }

@@ -29,7 +29,7 @@
 #include <string.h>
 
 /* Connections served at once; further ones wait in civetweb's queue and in the backlog. */
-#define HTTP_THREADS "16"
+#define HTTP_THREADS "64"
 
 /* A request's head may take this much beside its device id, which percent-encoding can make three
  * times as long. civetweb allocates the whole for each thread. */

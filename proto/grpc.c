@@ -3,6 +3,7 @@
 
 #include "common/compiler.h"
 #include "common/hex.h"
+#include "common/utf8.h"
 
 #include <stdio.h>
 #include <strings.h>
@@ -75,6 +76,10 @@ size_t grpc_decode_message(const uint8_t *value, size_t length, char *out, size_
         out[used++] = c < 0x20 || c == 0x7f ? '?' : (char)c;
     }
     out[used] = '\0';
+    if (!utf8_is_valid((const uint8_t *)out, used)) {
+        for (size_t i = 0; i < used; i++)
+            out[i] = (unsigned char)out[i] < 0x80 ? out[i] : '?';
+    }
     return used;
 }
 

@@ -47,8 +47,9 @@ enum grpc_status grpc_status_parse(const uint8_t *value, size_t length);
 size_t grpc_encode_message(const char *text, char *out, size_t size);
 
 /* Undoes it, for a grpc-message that anyone may have sent: cuts what does not fit; a percent sign
- * without two hex digits stands for itself; control characters become "?", so that a server cannot
- * write to a terminal what it likes. Returns the length; `out` is NUL-terminated. */
+ * without two hex digits stands for itself; control characters, and all that is not ASCII unless
+ * the whole is UTF-8, become "?", so that a server cannot write to a terminal, or into JSON, what
+ * it likes. Returns the length; `out` is NUL-terminated. */
 size_t grpc_decode_message(const uint8_t *value, size_t length, char *out, size_t size);
 
 /* True for application/grpc, alone or with a +suffix or ;parameter. */

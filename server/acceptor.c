@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #define MAX_CONNECTIONS 16384 /* about 25 KB each in nghttp2: 400 MB */
-#define SPARE_FDS       64    /* for all that is no gRPC connection: Redis, HTTP, logs */
+#define SPARE_FDS       192   /* for the rest: two for each HTTP thread, Redis, logs */
 #define FDS_A_WORKER    4     /* epoll, eventfd, both ends of the inbox */
 #define BURST           64    /* connections taken before main looks at its signals again */
 

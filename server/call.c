@@ -272,6 +272,8 @@ int call_header(struct call *call, const uint8_t *name, size_t name_length, cons
     if (bytes > CALL_HEADER_LIST_BYTES)
         return -E2BIG;
     call->header_bytes = (uint32_t)bytes;
+    if (call->state != CALL_HEADERS)
+        return 0; /* trailers: counted, so that they cannot be endless, and of no use */
     if (is(name, name_length, ":method"))
         call->is_post = is(value, value_length, "POST");
     else if (is(name, name_length, ":path"))

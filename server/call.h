@@ -89,7 +89,8 @@ struct call *call_create(struct call_context *context, struct connection *connec
 /* Forgets the call, whatever its state; what it counted stays counted. NULL does nothing. */
 void call_destroy(struct call *call);
 
-/* Takes a request header. Returns 0, or -E2BIG when the headers are over the limit. */
+/* Takes a request header, or a trailer. Returns 0, or -E2BIG when the headers are over the limit.
+ */
 int call_header(struct call *call, const uint8_t *name, size_t name_length, const uint8_t *value,
                 size_t value_length) MUST_CHECK;
 

@@ -2,6 +2,8 @@
  * the README's table and the manual page. */
 #include "server/config.h"
 
+#include "common/utf8.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <sched.h>
@@ -147,12 +149,28 @@ static uint64_t usable_cores(void)
     return cores > MAX_WORKERS ? MAX_WORKERS : (uint64_t)cores;
 }
 
+static bool is_name(const char *text)
+{
+    return *text && utf8_is_valid((const uint8_t *)text, strlen(text));
+}
+
 int config_load(struct config *config, int argc, char **argv, char error[OPT_ERROR_BYTES])
 {
     int result = opt_load(&config_table, config, argc, argv, error);
 
     if (result || config->help || config->version)
         return result;
+    if (!is_name(config->redis_key) || !is_name(config->redis_host) ||
+        (config->instance && !is_name(config->instance))) {
+        snprintf(error, OPT_ERROR_BYTES,
+                 "--redis-key, --redis-host and --instance must be UTF-8 text, and not empty");
+        return -EINVAL;
+    }
+    if (config->grpc_port == config->http_port) {
+        snprintf(error, OPT_ERROR_BYTES, "--grpc-port and --http-port: %llu cannot be both",
+                 (unsigned long long)config->grpc_port);
+        return -EINVAL;
+    }
     if (!is_address(config->bind)) {
         snprintf(error, OPT_ERROR_BYTES, "--bind: \"%.80s\" is not an IPv4 or IPv6 address",
                  config->bind);

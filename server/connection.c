@@ -102,8 +102,8 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 
     (void)session;
     (void)flags;
-    if (!call || call->state != CALL_HEADERS)
-        return 0; /* trailers: the call has no use for them */
+    if (!call)
+        return 0;
     if (call_header(call, name, name_length, value, value_length))
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     return 0;

@@ -56,7 +56,7 @@ static int serve(const struct config *config)
     server_run(server, signals);
     signal_name = read_signal(signals);
     if (signal_name)
-        log_info("%s received; a second one stops without waiting", signal_name);
+        log_info("%s received; a second one ends the streams at once", signal_name);
     end = server_drain(server, signals);
     server_destroy(server);
     close(signals);

@@ -177,3 +177,14 @@ def test_a_client_that_vanishes_leaves_its_whole_packets(redis, tallyd, client, 
     stats = tallyd.stats()
     assert_balance(stats)
     assert stats["totals"]["streams_acknowledged"] == 0
+
+
+def test_trailers_are_bounded_as_headers_are(redis, client):
+    stream = client.open()
+    client.send(stream, framed_packets(GOOD))
+    client.connection.send_headers(
+        stream, [(f"x-{i}", "v" * 1000) for i in range(40)], end_stream=True
+    )
+    client.socket.sendall(client.connection.data_to_send())
+    assert client.finish(stream).reset is not None
+    assert client.call(framed_packets(["d"])).status == OK

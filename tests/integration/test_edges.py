@@ -48,10 +48,10 @@ def test_the_grace_does_not_wait_for_the_flush_interval(redis, start_tallyd):
 
 
 def test_a_flood_of_connections_leaves_descriptors_for_redis(redis, start_tallyd):
-    tallyd = start_tallyd(redis.port, open_files=200)
+    tallyd = start_tallyd(redis.port, open_files=260)
     good = grpc_client.connect(tallyd.target)
     assert grpc_client.stub(good)(grpc_client.packets(["a"])).received == 1
-    flood = [socket.create_connection(("127.0.0.1", tallyd.grpc_port)) for _ in range(300)]
+    flood = [socket.create_connection(("127.0.0.1", tallyd.grpc_port)) for _ in range(400)]
     redis.client.client_kill_filter(_type="normal", skipme=True)
     assert grpc_client.stub(good)(grpc_client.packets(["a"]), timeout=20).received == 1
     for peer in flood:

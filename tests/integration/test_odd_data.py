@@ -94,6 +94,19 @@ def test_without_a_quarantine_acks_wait_until_it_is_repaired(redis, tallyd, clos
     assert redis.client.hgetall(QUARANTINE) == {"d": "4"}
 
 
+@pytest.mark.parametrize("broken", ["keys", "fields"])
+def test_without_a_quarantine_a_drain_ends_all_the_same(redis, start_tallyd, closing, broken):
+    for key in (KEY, QUARANTINE):
+        redis.client.set(key, "x") if broken == "keys" else redis.client.hset(key, "d", "x")
+    tallyd = start_tallyd(redis.port, drain_timeout_ms=1000)
+    stream = closing(OpenStream(tallyd.target))
+    stream.send(["d"] * 4)
+    stream.end()
+    wait_until(lambda: tallyd.stats()["flusher"]["quarantined_fields"] > 0, "a refused count")
+    assert tallyd.stop() == 3
+    assert "4 packets of 1 devices were never committed" in tallyd.log()
+
+
 @pytest.mark.parametrize("value", ["abc", LARGEST, "5"])
 def test_what_redis_refused_is_found_out_when_its_answer_is_lost(
     redis, proxy, start_tallyd, value

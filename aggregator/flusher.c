@@ -116,13 +116,24 @@ static bool hurried(const struct flusher *flusher)
 
 /* ---- Cut and merge ------------------------------------------------------------------------ */
 
+static void note_overflow(struct flusher *flusher, uint64_t packets)
+{
+    _Atomic uint64_t *total = &flusher->options.stats->overflow_packets;
+
+    if (!stats_get(total))
+        log_warn("--max-devices (%" PRIu64
+                 ") is reached: packets of further devices go to " COUNTERS_OVERFLOW_ID,
+                 flusher->options.max_devices);
+    stats_add(total, packets);
+}
+
 static void merge(void *context, const uint8_t *id, size_t length, uint64_t delta)
 {
     struct flusher *flusher = context;
     struct counter *counter = counters_get(flusher->pending, id, length);
 
     if (counters_is_overflow(flusher->pending, counter))
-        stats_add(&flusher->options.stats->overflow_packets, delta);
+        note_overflow(flusher, delta);
     counters_add(flusher->pending, LANE_COUNTS, counter, delta);
     flusher->values.pending += delta;
 }
@@ -184,7 +195,11 @@ static void note_trouble(struct flusher *flusher, const char *why)
     if (flusher->backoff_ms > MAX_BACKOFF_MS)
         flusher->backoff_ms = MAX_BACKOFF_MS;
     if (log_limit_allows(&flusher->trouble_limit))
-        log_warn("Redis: %s; counting goes on, Acks wait", why);
+        log_warn("Redis: %s; %s", why,
+                 flusher->reached
+                     ? "counting goes on, Acks wait, and past the grace time new streams are "
+                       "refused"
+                     : "new streams are refused until it can be used");
     if (stopping(flusher)) {
         nap(flusher, FIRST_BACKOFF_MS);
     } else {

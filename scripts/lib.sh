@@ -41,6 +41,9 @@ usage() {
 
 # build_programs: tallyd and tally-send in build/, without the tests and what those need.
 build_programs() {
+    if [[ -f build/CMakeCache.txt ]] && ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$PWD" build/CMakeCache.txt; then
+        die "build/ was made for another directory; remove build/CMakeCache.txt and build/CMakeFiles"
+    fi
     step "building tallyd and tally-send in build/"
     if [[ ! -f build/CMakeCache.txt ]]; then
         cmake -S . -B build -DBUILD_TESTING=OFF >/dev/null

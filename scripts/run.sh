@@ -114,6 +114,8 @@ start_tallyd() {
         kill -0 "$tallyd_pid" 2>/dev/null || return 0
         sleep 0.1
     done
+    sleep 0.2 # another tallyd on these ports may have answered: is ours still there?
+    kill -0 "$tallyd_pid" 2>/dev/null || return 0
     step "serving gRPC on $grpc, HTTP on $http; Ctrl-C stops"
     printf '      counts        curl %s/metrics\n' "$http"
     printf '      send packets  scripts/send_once.sh --target %s --n 10000\n' "$grpc"

@@ -20,8 +20,8 @@ ci=(clang shellcheck docker.io docker-compose debootstrap iproute2)
 # shellcheck source=/dev/null
 release=$([[ -f /etc/os-release ]] && source /etc/os-release && echo "${VERSION_CODENAME:-}") || true
 case $release in
-bookworm) test+=(python3-grpc-tools) ci+=(libclang-rt-14-dev clang-format-14) ;;
-trixie) ci+=(libclang-rt-19-dev docker-cli) ;;
+bookworm) test+=(python3-grpc-tools python3-pkg-resources) ci+=(libclang-rt-14-dev clang-format-14) ;;
+trixie) test+=(python3-grpc-tools) ci+=(libclang-rt-19-dev docker-cli) ;;
 esac
 
 case ${1:---test} in
@@ -47,7 +47,7 @@ fi
 as_root=()
 if ((EUID != 0)); then
     command -v sudo >/dev/null ||
-        die "neither root nor sudo here; as root run: apt-get install ${missing[*]}"
+        die "neither root nor sudo here; as root run: scripts/setup.sh ${1:-} (it lacks: ${missing[*]})"
     as_root=(sudo)
 fi
 

@@ -68,7 +68,8 @@ static int check_health(const struct config *config)
     int error = healthcheck(config->bind, (uint16_t)config->http_port);
 
     if (error)
-        fprintf(stderr, "tallyd: not healthy: %s\n", strerror(-error));
+        fprintf(stderr, "tallyd: not healthy: %s, port %u: %s\n", config->bind,
+                (unsigned)config->http_port, strerror(-error));
     return error ? 1 : 0;
 }
 

@@ -294,8 +294,9 @@ enum server_end server_drain(struct server *server, int signal_fd)
     uint64_t deadline = start + timeout;
     struct flusher_result left;
 
-    log_info("draining: %" PRIu64 " streams are open; they get %" PRIu64 " ms",
-             open_streams(server), timeout);
+    log_info("draining: open streams (%" PRIu64 ") get %" PRIu64
+             " ms, the last commit until %" PRIu64 " ms",
+             open_streams(server), timeout - timeout / 4, timeout);
     /* 1. No new connections, no new streams; /readyz says so. */
     atomic_store(&server->draining, true);
     acceptor_destroy(server->acceptor);

@@ -5,6 +5,7 @@ import re
 import subprocess
 
 import pytest
+from harness import grpc_client
 from harness.env import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -16,7 +17,8 @@ RUN_ELSEWHERE = {
 
 
 def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    return [text for name, text in fenced if name == language]
 
 
 def commands():
@@ -48,19 +50,28 @@ def test_a_printed_command_works(redis, tallyd, start_sender, command):
     assert "device-7" in done.stdout or "acknowledged" in done.stdout, done.stdout
 
 
+def test_the_printed_repair_of_a_refused_count_works(redis, tallyd):
+    redis.client.hset("device_metrics", "device-1", "abc")
+    assert grpc_client.send(tallyd.target, ["device-1"] * 3) == 3
+    assert redis.client.hgetall("device_metrics") == {"device-1": "abc"}
+    (repair,) = (block for block in blocks("") if "quarantine" in block)
+    for command in repair.splitlines():
+        subprocess.run(aimed_at(tallyd, redis, command), shell=True, check=True, timeout=10)
+    assert redis.totals() == {"device-1": 3}
+    assert not redis.client.exists("device_metrics:quarantine")
+
+
 def test_the_python_client_works(tallyd, tmp_path):
     (example,) = blocks("python")
+    (make,) = (line for line in README.splitlines() if line.startswith("python3 -m grpc_tools"))
     program = tmp_path / "example.py"
     program.write_text(example.replace("127.0.0.1:50051", tallyd.target))
+    make = make.replace("python3", "/usr/bin/python3").replace("_out=.", f"_out={tmp_path}")
     made = subprocess.run(
-        ["/usr/bin/python3", "-m", "grpc_tools.protoc", f"-I{ROOT / 'proto'}"]
-        + [f"--python_out={tmp_path}", f"--grpc_python_out={tmp_path}", "telemetry.proto"],
-        capture_output=True,
-        text=True,
-        check=False,
+        make, shell=True, cwd=ROOT, capture_output=True, text=True, check=False
     )
     if "No module named" in made.stderr:
-        pytest.skip("python3-grpc-tools is not installed")
+        pytest.skip("python3-grpc-tools or its python3-pkg-resources is not installed")
     assert made.returncode == 0, made.stderr
     done = subprocess.run(
         ["/usr/bin/python3", str(program)], capture_output=True, text=True, timeout=60, check=False

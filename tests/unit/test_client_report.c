@@ -45,12 +45,12 @@ static void print_failures_groups_equal_ones(void **state)
     assert_string_equal(
         text, "tally-send: UNAVAILABLE: redis down (3 streams, 300 packets sent)\n"
               "  counted nevertheless: 7 packets (tally-received, from 2 of the streams)\n"
-              "  hint: tallyd runs, but Redis does not answer: start redis-server, or check "
-              "tallyd's --redis-host and --redis-port\n"
+              "  hint: tallyd runs, but has no usable Redis: its log says why (if "
+              "scripts/run.sh started that Redis: Ctrl-C there, and run it again)\n"
               "tally-send: INTERNAL: (no message) (1 stream, 100 packets sent)\n"
               "tally-send: UNAVAILABLE: redis down (1 connection)\n"
-              "  hint: tallyd runs, but Redis does not answer: start redis-server, or check "
-              "tallyd's --redis-host and --redis-port\n");
+              "  hint: tallyd runs, but has no usable Redis: its log says why (if "
+              "scripts/run.sh started that Redis: Ctrl-C there, and run it again)\n");
     free(text);
     free(report);
 }

@@ -4,7 +4,7 @@
  * Each cut has two lanes of counters and two blocks of totals; `lane` is the worker's.
  * Ownership of the other one goes to and fro with two numbers, each with one writer:
  *
- *   requested  flusher writes n (release)  -- pairs with the worker's acquire in cut_answer()
+ *   requested  flusher writes n (release)  -- pairs with the worker's acquire in cut_asked()
  *   answered   worker writes n (release)   -- pairs with the flusher's acquire in cut_answered()
  *
  * While requested == answered the flusher owns the other lane (it was handed over for cut n, or

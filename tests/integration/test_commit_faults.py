@@ -132,7 +132,7 @@ def begin_with_exec_held(rig):
 
 
 def test_an_exec_that_lands_after_the_resend_is_refused(rig):
-    """The late EXEC of DESIGN.md, section 4: without the guard it would count twice."""
+    """The late EXEC that the guard is for (ARCHITECTURE.md): without it, it would count twice."""
     old, ack = begin_with_exec_held(rig)
     old.cut_tallyd_side()
     assert ack.result().received == len(DEVICES)

@@ -226,6 +226,8 @@ static bool settle_batch(struct flusher *flusher)
         if (batch->lane == LANE_COUNTS)
             stats_add(&flusher->options.stats->quarantined_fields, 1);
     }
+    log_debug("committed a batch: %" PRIu64 " packets, %" PRIu64 " of them refused", packets,
+              refused);
     flusher->values.pending -= packets - refused;
     flusher->values.committed += packets - refused;
     if (batch->lane == LANE_QUARANTINE)

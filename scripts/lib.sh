@@ -41,7 +41,8 @@ usage() {
 
 # build_programs: tallyd and tally-send in build/, without the tests and what those need.
 build_programs() {
-    if [[ -f build/CMakeCache.txt ]] && ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$PWD" build/CMakeCache.txt; then
+    local home=CMAKE_HOME_DIRECTORY:INTERNAL=$PWD
+    if [[ -f build/CMakeCache.txt ]] && ! grep -qxF "$home" build/CMakeCache.txt; then
         die "build/ was made for another directory; remove build/CMakeCache.txt and build/CMakeFiles"
     fi
     step "building tallyd and tally-send in build/"

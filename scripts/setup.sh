@@ -20,8 +20,14 @@ ci=(clang shellcheck docker.io docker-compose debootstrap iproute2)
 # shellcheck source=/dev/null
 release=$([[ -f /etc/os-release ]] && source /etc/os-release && echo "${VERSION_CODENAME:-}") || true
 case $release in
-bookworm) test+=(python3-grpc-tools python3-pkg-resources) ci+=(libclang-rt-14-dev clang-format-14) ;;
-trixie) test+=(python3-grpc-tools) ci+=(libclang-rt-19-dev docker-cli) ;;
+bookworm)
+    test+=(python3-grpc-tools python3-pkg-resources)
+    ci+=(libclang-rt-14-dev clang-format-14)
+    ;;
+trixie)
+    test+=(python3-grpc-tools)
+    ci+=(libclang-rt-19-dev docker-cli)
+    ;;
 esac
 
 case ${1:---test} in

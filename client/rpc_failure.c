@@ -54,9 +54,8 @@ const char *rpc_failure_hint(enum grpc_status status, const char *message)
         {GRPC_UNAVAILABLE, "Connection refused", "is tallyd running? start it with scripts/run.sh"},
         {GRPC_UNAVAILABLE, "cannot resolve", "--target takes host:port, such as 127.0.0.1:50051"},
         {GRPC_UNAVAILABLE, "redis down",
-         "tallyd runs, but has no usable Redis: its log says why (if scripts/run.sh started that "
-         "Redis: "
-         "Ctrl-C there, and run it again)"},
+         "tallyd runs, but has no usable Redis: its log says why (if scripts/run.sh started "
+         "that Redis: Ctrl-C there, and run it again)"},
         {GRPC_UNAVAILABLE, "connection lost",
          "tallyd stopped, or something between closed the connection; its log tells more"},
         {GRPC_UNAVAILABLE, "going away", "tallyd is stopping; send again once it is back"},

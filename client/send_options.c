@@ -63,7 +63,6 @@ static const struct opt_row rows[] = {
 };
 
 const struct opt_table send_options_table = {
-    .program = "tally-send",
     .synopsis = "Usage: tally-send [options]\n\n"
                 "Sends random telemetry packets to tallyd over gRPC and waits for its Acks.",
     .epilogue = "Exit status: 0 when every packet was sent and acknowledged, 1 when not, 2 for a\n"

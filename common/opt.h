@@ -42,7 +42,6 @@ struct opt_row {
 };
 
 struct opt_table {
-    const char *program;
     const char *synopsis; /* the lines of --help above the options */
     const char *epilogue; /* the lines below them, may be NULL */
     const struct opt_row *rows;

@@ -91,7 +91,6 @@ static const struct opt_row rows[] = {
 };
 
 const struct opt_table config_table = {
-    .program = "tallyd",
     .synopsis = "Usage: tallyd [OPTION]...\n\n"
                 "Counts telemetry packets per device: gRPC streams in, exact counts in Redis.",
     .epilogue = "A flag beats the environment, which beats the file. Exit status: 0 all committed, "

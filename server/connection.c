@@ -32,7 +32,7 @@ struct connection {
     struct call *calls;     /* the newest first */
     struct call *last_call; /* the one that the last DATA was for */
     int fd;
-    uint64_t shut_ms; /* when connection_shut() was called; 0: not yet */
+    uint64_t shut_ms; /* when the sending side was ended; 0: not yet */
 
     /* What nghttp2 rendered and the socket did not take; valid until the session renders more. */
     const uint8_t *output;
@@ -306,6 +306,16 @@ static bool is_flooded(struct connection *connection)
     return true;
 }
 
+/* Ends the sending side. What comes is discarded from then on, and the peer's end is awaited:
+ * closing a socket with unread input would send a reset, which may overtake the last answers. */
+static void shut(struct connection *connection)
+{
+    if (connection->shut_ms)
+        return;
+    connection->shut_ms = clock_now_ms();
+    shutdown(connection->fd, SHUT_WR);
+}
+
 bool connection_send(struct connection *connection)
 {
     for (;;) {
@@ -328,7 +338,7 @@ bool connection_send(struct connection *connection)
     }
     if (!nghttp2_session_want_read(connection->session) &&
         !nghttp2_session_want_write(connection->session))
-        connection_shut(connection);
+        shut(connection);
     return true;
 }
 
@@ -353,14 +363,6 @@ void connection_interrupt(struct connection *connection)
 {
     for (struct call *call = connection->calls; call; call = call->next)
         call_interrupt(call);
-}
-
-void connection_shut(struct connection *connection)
-{
-    if (connection->shut_ms)
-        return;
-    connection->shut_ms = clock_now_ms();
-    shutdown(connection->fd, SHUT_WR);
 }
 
 uint64_t connection_shut_ms(const struct connection *connection)

@@ -51,12 +51,8 @@ void connection_goaway(struct connection *connection);
 /* Ends every open call because the server is shutting down. Send afterwards. */
 void connection_interrupt(struct connection *connection);
 
-/* Ends the sending side, after everything was sent: what comes is discarded from then on, and the
- * peer's end is awaited, since closing a socket with unread input would send a reset that may
- * overtake the last answers. connection_send() does this by itself when the session is over. */
-void connection_shut(struct connection *connection);
-
-/* When the sending side was ended, by clock_now_ms(); 0 when it was not. */
+/* When the sending side was ended, by clock_now_ms(); 0 when it was not. connection_send() ends it
+ * once the session is over and all is sent. */
 uint64_t connection_shut_ms(const struct connection *connection);
 
 int connection_fd(const struct connection *connection);

@@ -48,7 +48,7 @@ static const struct opt_row rows[] = {
 };
 
 static const struct opt_table table = {
-    .program = "t", .synopsis = "usage: t", .rows = rows, .count = ARRAY_LENGTH(rows)};
+    .synopsis = "usage: t", .rows = rows, .count = ARRAY_LENGTH(rows)};
 
 /* One call of opt_load(): arguments it may write to, and what came of it. */
 struct run {

@@ -1,206 +1,257 @@
 /*
- * Concurrency Kit's ck_hs finds counters by id; the counters themselves stand in an arena of
- * chunks that only grows, so a pointer to one is good for ever and growth of the index never
- * touches what another thread reads.
+ * The counters stand in an arena of chunks that only grows, so that a pointer to one is good for
+ * ever; aggregator/counter_index.h finds them. Whatever points to a counter from inside a map is a
+ * reference of 32 bits: its place in the arena in units of 8 bytes, which makes for 32 GiB. A
+ * counter takes 32 bytes, its id, and what rounds the two up.
  *
  * Why two threads may use one map. The owner alone uses the index, the arena, and the lane that
  * it holds. The other thread follows the list of the lane it was handed: heads, links and values
- * of one lane are memory of their own, written only by that lane's holder; ids are written before
- * a counter is first listed. The hand-over itself (cut.c) is a release store and an acquire load
- * in each direction, which orders all of this. tests/unit/test_cut.c tortures it.
+ * of one lane are memory of their own, written only by that lane's holder; ids, and the table of
+ * chunks, are written before a counter is first listed. The hand-over itself (cut.c) is a release
+ * store and an acquire load in each direction, which orders all of this.
+ * tests/unit/test_cut.c tortures it.
  */
 #include "aggregator/counters.h"
 
-#include <ck_hs.h>
+#include "aggregator/counter_index.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-#define INITIAL_CAPACITY  1024
-#define FIRST_CHUNK_BYTES ((size_t)64 << 10)
-#define MAX_CHUNK_BYTES   ((size_t)4 << 20)
-
-/* What ck_hs compares: a look-up and a counter both start with it. */
-struct key {
-    const uint8_t *bytes;
-    uint32_t length;
-    uint32_t hash_high; /* a cheap way to tell most unequal ids apart */
-};
+#define UNIT_BYTES  8
+#define CHUNK_BYTES ((size_t)4 << 20)
+#define CHUNK_UNITS ((uint32_t)(CHUNK_BYTES / UNIT_BYTES))
+#define MAX_CHUNKS  (UINT32_MAX / CHUNK_UNITS)
 
 struct counter {
-    struct key key; /* bytes point behind the struct */
     uint64_t value[COUNTERS_LANES];
-    struct counter *next[COUNTERS_LANES];
-};
-
-struct chunk {
-    struct chunk *next;
-    size_t used, size; /* bytes, this header included */
+    uint32_t next[COUNTERS_LANES]; /* references; 0 ends the list */
+    uint32_t ref;                  /* to itself */
+    uint32_t length;
+    uint8_t id[];
 };
 
 struct counters {
-    ck_hs_t index;
+    struct counter_index index;
     struct hash_key hash_key;
-    struct chunk *chunks; /* the newest first */
     struct counter *overflow;
     size_t count, max;
 
+    uint8_t **chunks; /* MAX_CHUNKS of them, NULL from `chunk_count` on */
+    uint32_t chunk_count;
+    uint32_t used; /* units of the last chunk */
+
     /* A lane's list. Each on its own lines: the two are written by different threads. */
     struct lane {
-        struct counter *head;
+        uint32_t head;
     } CACHE_ALIGNED lanes[COUNTERS_LANES];
 };
 
-static void *index_malloc(size_t bytes)
+/* ---- The arena ------------------------------------------------------------------------------ */
+
+static inline struct counter *counter_at(const struct counters *counters, uint32_t ref)
 {
-    return malloc(bytes);
+    return (struct counter *)(counters->chunks[ref / CHUNK_UNITS] +
+                              (size_t)(ref % CHUNK_UNITS) * UNIT_BYTES);
 }
 
-/* Only the owner reads the index, so nobody can still hold what is freed: `defer` is moot. */
-static void index_free(void *memory, size_t bytes, bool defer)
+/* Huge pages, because counters are read all over the arena: they spare TLB misses. The first chunk
+ * goes without, so that few devices take little memory. */
+static bool add_chunk(struct counters *counters)
 {
-    (void)bytes;
-    (void)defer;
-    free(memory);
+    uint8_t *chunk;
+
+    if (counters->chunk_count == MAX_CHUNKS)
+        return false;
+    chunk = aligned_alloc(CHUNK_BYTES / 2, CHUNK_BYTES);
+    if (!chunk)
+        return false;
+    if (counters->chunk_count > 0)
+        madvise(chunk, CHUNK_BYTES, MADV_HUGEPAGE);
+    counters->chunks[counters->chunk_count++] = chunk;
+    return true;
 }
 
-static struct ck_malloc index_memory = {.malloc = index_malloc, .free = index_free};
-
-static uint64_t hash_of(const struct counters *counters, const uint8_t *id, size_t length)
+/* Returns a reference to room for a counter, 0 when there is none. Reference 0 itself is never
+ * given out: the arena starts behind it. */
+static uint32_t arena_take(struct counters *counters, size_t bytes)
 {
-    return hash_bytes(&counters->hash_key, id, length);
-}
+    size_t units = (bytes + UNIT_BYTES - 1) / UNIT_BYTES;
+    uint32_t ref;
 
-/* Called when the index grows. Its seed carries the address of our key. */
-static unsigned long index_hash(const void *object, unsigned long seed)
-{
-    const struct key *key = object;
-
-    return hash_bytes((const struct hash_key *)seed, key->bytes, key->length);
-}
-
-static bool index_equal(const void *a, const void *b)
-{
-    const struct key *x = a, *y = b;
-
-    return x->hash_high == y->hash_high && x->length == y->length &&
-           memcmp(x->bytes, y->bytes, x->length) == 0;
-}
-
-static void *arena_take(struct counters *counters, size_t bytes)
-{
-    struct chunk *chunk = counters->chunks;
-    size_t size;
-    void *memory;
-
-    bytes = (bytes + 7) & ~(size_t)7;
-    if (!chunk || chunk->size - chunk->used < bytes) {
-        size = chunk ? chunk->size * 2 : FIRST_CHUNK_BYTES;
-        if (size > MAX_CHUNK_BYTES)
-            size = MAX_CHUNK_BYTES;
-        if (size < sizeof *chunk + bytes)
-            size = sizeof *chunk + bytes;
-        chunk = malloc(size);
-        if (!chunk)
-            return NULL;
-        *chunk = (struct chunk){.next = counters->chunks, .used = sizeof *chunk, .size = size};
-        counters->chunks = chunk;
+    if (units > CHUNK_UNITS - 1)
+        return 0;
+    if (counters->chunk_count == 0 || CHUNK_UNITS - counters->used < units) {
+        if (!add_chunk(counters))
+            return 0;
+        counters->used = counters->chunk_count == 1 ? 1 : 0;
     }
-    memory = (char *)chunk + chunk->used;
-    chunk->used += bytes;
-    return memory;
+    ref = (counters->chunk_count - 1) * CHUNK_UNITS + counters->used;
+    counters->used += (uint32_t)units;
+    return ref;
 }
 
-static struct counter *counter_create(struct counters *counters, const struct key *key,
-                                      uint64_t hash)
-{
-    struct counter *counter = arena_take(counters, sizeof *counter + key->length);
-    uint8_t *id;
+/* ---- Look-up -------------------------------------------------------------------------------- */
 
-    if (!counter)
-        return NULL;
-    id = (uint8_t *)(counter + 1);
-    memcpy(id, key->bytes, key->length);
-    *counter = (struct counter){.key = {id, key->length, key->hash_high}};
-    /* Should this fail, the counter's bytes are lost until the map goes: memory is short anyhow. */
-    return ck_hs_put(&counters->index, hash, counter) ? counter : NULL;
+static inline uint32_t tag_of(const struct counters *counters, const uint8_t *id, size_t length)
+{
+    return counter_index_tag(hash_bytes(&counters->hash_key, id, length));
 }
 
-struct counters *counters_create(const struct hash_key *hash_key, size_t max_devices)
+static inline bool is_id(const struct counter *counter, const uint8_t *id, size_t length)
 {
-    struct counters *counters = aligned_alloc(CACHE_LINE_BYTES, sizeof *counters);
-    struct key key = {.bytes = (const uint8_t *)COUNTERS_OVERFLOW_ID,
-                      .length = sizeof COUNTERS_OVERFLOW_ID - 1};
-    uint64_t hash;
+    if (counter->length != length)
+        return false;
+    if (length < 8 || length > 16)
+        return memcmp(counter->id, id, length) == 0;
+    return load_u64(counter->id) == load_u64(id) &&
+           load_u64(counter->id + length - 8) == load_u64(id + length - 8);
+}
 
-    if (!counters)
+static struct counter *counter_create(struct counters *counters, const uint8_t *id, size_t length,
+                                      uint32_t tag)
+{
+    uint32_t ref = arena_take(counters, offsetof(struct counter, id) + length);
+    struct counter *counter;
+
+    if (!ref)
         return NULL;
-    memset(counters, 0, sizeof *counters);
-    counters->hash_key = *hash_key;
-    counters->max = max_devices;
-    if (!ck_hs_init(&counters->index, CK_HS_MODE_SPMC | CK_HS_MODE_OBJECT, index_hash, index_equal,
-                    &index_memory, INITIAL_CAPACITY, (unsigned long)&counters->hash_key)) {
-        free(counters);
-        errno = ENOMEM;
+    counter = counter_at(counters, ref);
+    *counter = (struct counter){.ref = ref, .length = (uint32_t)length};
+    memcpy(counter->id, id, length);
+    if (counter_index_put(&counters->index, tag, ref)) {
+        counters->used = ref % CHUNK_UNITS; /* gives the room back */
         return NULL;
     }
-    hash = hash_of(counters, key.bytes, key.length);
-    key.hash_high = (uint32_t)(hash >> 32);
-    counters->overflow = counter_create(counters, &key, hash);
-    if (!counters->overflow) {
-        counters_destroy(counters);
-        errno = ENOMEM;
-        return NULL;
-    }
-    return counters;
+    return counter;
 }
 
-void counters_destroy(struct counters *counters)
+/* The look-up that nothing escapes; makes the counter if there is none. */
+static struct counter *find_or_create(struct counters *counters, const uint8_t *id, size_t length,
+                                      uint32_t tag)
 {
-    if (!counters)
-        return;
-    while (counters->chunks) {
-        struct chunk *next = counters->chunks->next;
+    struct counter *counter;
+    uint32_t step = 0, ref;
 
-        free(counters->chunks);
-        counters->chunks = next;
+    while ((ref = counter_index_next(&counters->index, tag, &step))) {
+        counter = counter_at(counters, ref);
+        if (is_id(counter, id, length))
+            return counter;
     }
-    ck_hs_destroy(&counters->index);
-    free(counters);
-}
-
-struct counter *counters_get(struct counters *counters, const uint8_t *id, size_t length)
-{
-    uint64_t hash = hash_of(counters, id, length);
-    struct key key = {id, (uint32_t)length, (uint32_t)(hash >> 32)};
-    struct counter *counter = ck_hs_get(&counters->index, hash, &key);
-
-    if (likely(counter))
-        return counter;
     if (counters->count >= counters->max)
         return counters->overflow;
-    counter = counter_create(counters, &key, hash);
+    counter = counter_create(counters, id, length, tag);
     if (!counter)
         return counters->overflow;
     counters->count++;
     return counter;
 }
 
-void counters_add(struct counters *counters, unsigned lane, struct counter *counter, uint64_t n)
+/* Goes on from what counter_index_peek() returned. */
+static inline struct counter *resolve(struct counters *counters, const struct packet_id *id,
+                                      uint32_t tag, uint32_t ref)
 {
-    if (counter->value[lane] == 0) {
+    if (likely(ref)) {
+        struct counter *counter = counter_at(counters, ref);
+
+        if (likely(is_id(counter, id->bytes, id->length)))
+            return counter;
+    }
+    return find_or_create(counters, id->bytes, id->length, tag);
+}
+
+struct counter *counters_get(struct counters *counters, const uint8_t *id, size_t length)
+{
+    return find_or_create(counters, id, length, tag_of(counters, id, length));
+}
+
+/* ---- Create and destroy --------------------------------------------------------------------- */
+
+struct counters *counters_create(const struct hash_key *hash_key, size_t max_devices)
+{
+    static const uint8_t overflow_id[] = COUNTERS_OVERFLOW_ID;
+    const size_t length = sizeof overflow_id - 1;
+    struct counters *counters = aligned_alloc(CACHE_LINE_BYTES, sizeof *counters);
+
+    if (!counters)
+        return NULL;
+    memset(counters, 0, sizeof *counters);
+    counters->hash_key = *hash_key;
+    counters->max = max_devices;
+    counters->chunks = calloc(MAX_CHUNKS, sizeof counters->chunks[0]);
+    if (!counters->chunks || counter_index_init(&counters->index))
+        goto err;
+    counters->overflow =
+        counter_create(counters, overflow_id, length, tag_of(counters, overflow_id, length));
+    if (!counters->overflow)
+        goto err;
+    return counters;
+
+err:
+    counters_destroy(counters);
+    errno = ENOMEM;
+    return NULL;
+}
+
+void counters_destroy(struct counters *counters)
+{
+    if (!counters)
+        return;
+    for (uint32_t i = 0; i < counters->chunk_count; i++)
+        free(counters->chunks[i]);
+    free(counters->chunks);
+    counter_index_fini(&counters->index);
+    free(counters);
+}
+
+/* ---- Lanes ---------------------------------------------------------------------------------- */
+
+static inline void add(struct counters *counters, unsigned lane, struct counter *counter,
+                       uint64_t n)
+{
+    if (unlikely(counter->value[lane] == 0)) {
         counter->next[lane] = counters->lanes[lane].head;
-        counters->lanes[lane].head = counter;
+        counters->lanes[lane].head = counter->ref;
     }
     counter->value[lane] += n;
 }
 
+void counters_add(struct counters *counters, unsigned lane, struct counter *counter, uint64_t n)
+{
+    add(counters, lane, counter, n);
+}
+
+/*
+ * Three passes, so that what one pass fetches has come when the next one wants it: the buckets of
+ * all ids, then the counters that these name, then the additions. A counter made in the last pass
+ * moves nothing that the passes before have found.
+ */
+void counters_add_each(struct counters *counters, unsigned lane, const struct packet_id *ids,
+                       size_t count)
+{
+    uint32_t tags[COUNTERS_GROUP], refs[COUNTERS_GROUP];
+
+    for (size_t i = 0; i < count; i++) {
+        tags[i] = tag_of(counters, ids[i].bytes, ids[i].length);
+        __builtin_prefetch(counter_index_home(&counters->index, tags[i]));
+    }
+    for (size_t i = 0; i < count; i++) {
+        refs[i] = counter_index_peek(&counters->index, tags[i]);
+        __builtin_prefetch(counter_at(counters, refs[i]), 1);
+    }
+    for (size_t i = 0; i < count; i++)
+        add(counters, lane, resolve(counters, &ids[i], tags[i], refs[i]), 1);
+}
+
 struct counter *counters_pop(struct counters *counters, unsigned lane, uint64_t *n)
 {
-    struct counter *counter = counters->lanes[lane].head;
+    struct counter *counter;
 
-    if (!counter)
+    if (!counters->lanes[lane].head)
         return NULL;
+    counter = counter_at(counters, counters->lanes[lane].head);
     counters->lanes[lane].head = counter->next[lane];
     *n = counter->value[lane];
     counter->value[lane] = 0;
@@ -209,8 +260,8 @@ struct counter *counters_pop(struct counters *counters, unsigned lane, uint64_t 
 
 const uint8_t *counter_id(const struct counter *counter, size_t *length)
 {
-    *length = counter->key.length;
-    return counter->key.bytes;
+    *length = counter->length;
+    return counter->id;
 }
 
 bool counters_is_overflow(const struct counters *counters, const struct counter *counter)

@@ -17,6 +17,7 @@
 
 #include "common/compiler.h"
 #include "common/hash.h"
+#include "proto/packet.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,6 +25,7 @@
 
 #define COUNTERS_LANES       2
 #define COUNTERS_OVERFLOW_ID "__overflow__"
+#define COUNTERS_GROUP       32 /* ids looked up together */
 
 struct counters;
 struct counter;
@@ -39,6 +41,12 @@ struct counter *counters_get(struct counters *counters, const uint8_t *id, size_
 
 /* Adds n > 0 to a lane of a counter. Called by: the owner. */
 void counters_add(struct counters *counters, unsigned lane, struct counter *counter, uint64_t n);
+
+/* Adds 1 to a lane of the counter of each of up to COUNTERS_GROUP ids: what counters_get() and
+ * counters_add() would do one by one, with the fetches from memory overlapped. Called by: the
+ * owner. */
+void counters_add_each(struct counters *counters, unsigned lane, const struct packet_id *ids,
+                       size_t count);
 
 /* Takes a counter that is not zero off a lane and zeroes it there; its value goes to *n. Returns
  * NULL when the lane is empty. The counter stays valid as long as the map. Called by: who holds

@@ -100,6 +100,12 @@ void cut_count(struct cut *cut, const uint8_t *id, size_t length)
     counters_add(cut->counters, cut->w.lane, counters_get(cut->counters, id, length), 1);
 }
 
+void cut_count_each(struct cut *cut, const struct packet_id *ids, size_t count)
+{
+    cut->w.totals[cut->w.lane].received += count;
+    counters_add_each(cut->counters, cut->w.lane, ids, count);
+}
+
 void cut_reject(struct cut *cut, size_t reason)
 {
     struct cut_totals *totals = &cut->w.totals[cut->w.lane];

@@ -17,6 +17,7 @@
 #include "common/balance.h"
 #include "common/compiler.h"
 #include "common/hash.h"
+#include "proto/packet.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,6 +35,9 @@ void cut_destroy(struct cut *cut);
 
 /* Counts one packet of a device. No lock, no system call. Called by: worker. */
 void cut_count(struct cut *cut, const uint8_t *id, size_t length);
+
+/* The same for up to COUNTERS_GROUP packets at once. Called by: worker. */
+void cut_count_each(struct cut *cut, const struct packet_id *ids, size_t count);
 
 /* Counts one packet that was rejected; `reason` is the offset of a field of balance_rejected,
  * from offsetof(). Called by: worker. */

@@ -4,6 +4,7 @@
 
 /* The caller must look at the result. */
 #define MUST_CHECK        __attribute__((warn_unused_result))
+#define NOINLINE          __attribute__((noinline)) /* a hot loop gets all registers */
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
 
 #define likely(x)   __builtin_expect(!!(x), 1)

@@ -32,7 +32,7 @@ struct call *call_create(struct call_context *context, struct connection *connec
 {
     size_t feed_offset =
         (sizeof(struct call) + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
-    struct call *call = calloc(1, feed_offset + packet_feed_size(context->max_device_id_bytes));
+    struct call *call = calloc(1, feed_offset + packet_feed_size(context->limits.max_id_bytes));
 
     if (!call)
         return NULL;
@@ -40,7 +40,7 @@ struct call *call_create(struct call_context *context, struct connection *connec
     call->connection = connection;
     call->session = session;
     call->stream_id = stream_id;
-    call->feed = packet_feed_init((char *)call + feed_offset, context->max_device_id_bytes);
+    call->feed = packet_feed_init((char *)call + feed_offset, context->limits.max_id_bytes);
     stats_add(&context->stats->streams_opened, 1);
     return call;
 }
@@ -330,7 +330,7 @@ static void reject_packet(struct call *call, enum packet_result result, const st
         break;
     case PACKET_ID_TOO_LONG:
         snprintf(too_long, sizeof too_long, "its device_id has %zu bytes, over the limit of %zu",
-                 id->length, call->context->max_device_id_bytes);
+                 id->length, call->context->limits.max_id_bytes);
         fail_packet(call, REJECTED(device_id), GRPC_INVALID_ARGUMENT, too_long);
         break;
     case PACKET_ID_NOT_UTF8:
@@ -348,7 +348,7 @@ static void reject_frame(struct call *call, enum frame_result result)
     switch (result) {
     case FRAME_TOO_LARGE:
         snprintf(too_large, sizeof too_large, "%" PRIu32 " bytes are over the limit of %" PRIu32,
-                 frame_length(&call->reader), call->context->max_message_bytes);
+                 frame_length(&call->reader), call->context->limits.max_message_bytes);
         fail_packet(call, REJECTED(too_large), GRPC_RESOURCE_EXHAUSTED, too_large);
         break;
     case FRAME_COMPRESSED:
@@ -371,35 +371,68 @@ static void take_packet(struct call *call, enum packet_result result, const stru
     call->received++;
 }
 
-void call_receive(struct call *call, const uint8_t *bytes, size_t length)
+/* Takes one packet of any shape, or a part of one. */
+static void take_next(struct call *call, const uint8_t **bytes, size_t *length)
 {
-    struct call_context *context = call->context;
+    const struct packet_limits *limits = &call->context->limits;
     enum packet_result result;
     struct frame_piece piece;
     struct packet_id id;
+    enum frame_result got =
+        frame_next(&call->reader, bytes, length, limits->max_message_bytes, &piece);
 
-    while (call->state == CALL_OPEN) {
-        enum frame_result got =
-            frame_next(&call->reader, &bytes, &length, context->max_message_bytes, &piece);
+    switch (got) {
+    case FRAME_WHOLE:
+        result = packet_scan(piece.bytes, piece.length, limits->max_id_bytes, &id);
+        take_packet(call, result, &id);
+        break;
+    case FRAME_LAST_PART:
+        packet_feed_part(call->feed, piece.bytes, piece.length);
+        result = packet_feed_end(call->feed, &id);
+        take_packet(call, result, &id);
+        break;
+    case FRAME_PART:
+        packet_feed_part(call->feed, piece.bytes, piece.length);
+        break;
+    case FRAME_MORE:
+        break;
+    default:
+        reject_frame(call, got);
+    }
+}
 
-        switch (got) {
-        case FRAME_WHOLE:
-            result = packet_scan(piece.bytes, piece.length, context->max_device_id_bytes, &id);
-            take_packet(call, result, &id);
-            break;
-        case FRAME_LAST_PART:
-            packet_feed_part(call->feed, piece.bytes, piece.length);
-            result = packet_feed_end(call->feed, &id);
-            take_packet(call, result, &id);
-            break;
-        case FRAME_PART:
-            packet_feed_part(call->feed, piece.bytes, piece.length);
-            break;
-        case FRAME_MORE:
+/* Gathers packets of the usual shape, as many as follow one another. */
+static void gather_run(struct call *call, const uint8_t **bytes, size_t *length)
+{
+    struct call_context *context = call->context;
+
+    for (;;) {
+        size_t room = COUNTERS_GROUP - context->gathered_count;
+        size_t n = packet_run(bytes, length, &context->limits,
+                              context->gathered + context->gathered_count, room);
+
+        context->gathered_count += n;
+        call->received += n;
+        if (n < room)
             return;
-        default:
-            reject_frame(call, got);
-            return;
-        }
+        call_settle(context);
+    }
+}
+
+void call_settle(struct call_context *context)
+{
+    if (context->gathered_count == 0)
+        return;
+    cut_count_each(context->cut, context->gathered, context->gathered_count);
+    context->gathered_count = 0;
+}
+
+void call_receive(struct call *call, const uint8_t *bytes, size_t length)
+{
+    while (length > 0 && call->state == CALL_OPEN) {
+        if (frame_at_boundary(&call->reader))
+            gather_run(call, &bytes, &length);
+        if (length > 0)
+            take_next(call, &bytes, &length);
     }
 }

@@ -17,11 +17,13 @@
 #define TALLYD_SERVER_CALL_H
 
 #include "aggregator/commits.h"
+#include "aggregator/counters.h"
 #include "aggregator/cut.h"
 #include "common/compiler.h"
 #include "common/stats.h"
 #include "proto/frame.h"
 #include "proto/grpc.h"
+#include "proto/packet_run.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -37,9 +39,12 @@ struct call_context {
     struct commits *commits;
     struct stats_worker *stats;
     uint64_t redis_grace_ms;
-    uint32_t max_message_bytes;
-    size_t max_device_id_bytes;
+    struct packet_limits limits;
     bool shutting_down; /* new calls are refused */
+
+    /* Packets received and not yet counted: they point into the receive buffer. */
+    struct packet_id gathered[COUNTERS_GROUP];
+    size_t gathered_count;
 
     /* Calls that have ended and wait for their commit, the oldest first. */
     struct call *waiting_first, *waiting_last;
@@ -97,8 +102,13 @@ int call_header(struct call *call, const uint8_t *name, size_t name_length, cons
 /* The headers are complete: opens the call, or refuses it. */
 void call_begin(struct call *call);
 
-/* Takes bytes of the request body: counts every packet that they complete. */
+/* Takes bytes of the request body: counts every packet that they complete, some of them only at
+ * the next call_settle(). PACKET_RUN_SLACK_BYTES behind them must be readable. */
 void call_receive(struct call *call, const uint8_t *bytes, size_t length);
+
+/* Counts what was gathered. To be called before the bytes that calls have received go away, and so
+ * before any cut is answered. */
+void call_settle(struct call_context *context);
 
 /* The client has ended its side. */
 void call_client_ended(struct call *call);

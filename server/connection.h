@@ -20,8 +20,8 @@ struct connection;
 /* What all connections of a worker share; borrowed. */
 struct connection_context {
     struct call_context calls;
-    uint8_t *buffer; /* one receive buffer for all */
-    size_t buffer_bytes;
+    uint8_t *buffer;     /* one receive buffer for all */
+    size_t buffer_bytes; /* PACKET_RUN_SLACK_BYTES more are behind it */
     struct log_limit bad_peer_limit;
 };
 

@@ -79,8 +79,7 @@ struct worker *worker_create(const struct worker_options *options)
         .commits = options->commits,
         .stats = options->stats,
         .redis_grace_ms = options->redis_grace_ms,
-        .max_message_bytes = options->max_message_bytes,
-        .max_device_id_bytes = options->max_device_id_bytes,
+        .limits = {options->max_message_bytes, options->max_device_id_bytes},
     };
     worker->context.buffer_bytes = RECEIVE_BYTES;
     worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -90,7 +89,7 @@ struct worker *worker_create(const struct worker_options *options)
     if (watch(worker, worker->inbox[0], &worker->inbox) ||
         watch(worker, cut_worker_fd(options->cut), worker))
         goto err;
-    worker->context.buffer = malloc(RECEIVE_BYTES);
+    worker->context.buffer = calloc(1, RECEIVE_BYTES + PACKET_RUN_SLACK_BYTES);
     if (!worker->context.buffer)
         goto err;
     return worker;

@@ -1,0 +1,97 @@
+/*
+ * The usual shape: an uncompressed message of up to 65,535 bytes that is device_id, then perhaps
+ * timestamp, then perhaps payload, each with the shortest tag; an id of 1 to 127 bytes; a timestamp
+ * of up to 8 bytes; a payload of up to 16,383 bytes. Nearly every client sends nothing else, since
+ * protobuf encoders write fields in order.
+ *
+ * Why a message that is taken is a good one: each step takes one field with its right wire type,
+ * exactly the bytes that the general scan would take, and the fields end where the message ends;
+ * device_id occurs once, so it is also the last; the limits are asked, and so is UTF-8. Steps read
+ * whole words, past the message if it is short, and no decision depends on these bytes but one
+ * that refuses: a timestamp or a payload that seems to end behind its message does not end at it.
+ */
+#include "proto/packet_run.h"
+
+#include "common/load.h"
+#include "proto/frame.h"
+#include "proto/packet_wire.h"
+
+#include <endian.h>
+
+/* The first eight bytes of a message with its prefix: flag 0, the length's upper two bytes 0, its
+ * lower two, the tag of device_id, the id's length, the id's first byte. */
+#define HEAD_MASK           0x0000ff0000ffffffu
+#define HEAD_USUAL          ((uint64_t)PACKET_TAG(PACKET_DEVICE_ID, WIRE_BYTES) << 40)
+#define HEAD_MESSAGE_LENGTH 24 /* bits to shift; big-endian there */
+#define HEAD_ID_LENGTH      48
+#define HEAD_BYTES          (FRAME_HEADER_BYTES + 2)
+#define ID_LENGTH_MAX       127
+#define CONTINUATION_BITS   0x8080808080808080u
+
+static uint64_t load_le64(const uint8_t *bytes)
+{
+    return le64toh(load_u64(bytes));
+}
+
+/* `length` is not 0. Reads up to 7 bytes past the id. */
+static inline bool is_ascii(const uint8_t *id, size_t length)
+{
+    uint64_t all = 0;
+
+    if (likely(length > 8)) {
+        for (size_t i = 8; unlikely(i + 8 < length); i += 8)
+            all |= load_u64(id + i);
+        all |= load_u64(id) | load_u64(id + length - 8);
+    } else {
+        all = load_le64(id) << (64 - 8 * length);
+    }
+    return (all & CONTINUATION_BITS) == 0;
+}
+
+/* True if timestamp and payload, or what there is of them, reach from `at` to `end` exactly; `at`
+ * may be past the end. Reads up to 12 bytes past the end, if `at` is before it. */
+static inline bool ends_usual(const uint8_t *at, const uint8_t *end)
+{
+    if (unlikely(at >= end))
+        return at == end;
+    if (likely(*at == PACKET_TAG(PACKET_TIMESTAMP, WIRE_VARINT))) {
+        uint64_t last = ~load_le64(at + 1) & CONTINUATION_BITS;
+
+        if (unlikely(!last))
+            return false;
+        at += 2 + __builtin_ctzll(last) / 8;
+    }
+    if (unlikely(at >= end || *at != PACKET_TAG(PACKET_PAYLOAD, WIRE_BYTES)))
+        return at == end;
+    if (likely(at[1] < 0x80))
+        return end - at == 2 + at[1];
+    return at[2] < 0x80 && end - at == 3 + (at[1] & 0x7f) + (at[2] << 7);
+}
+
+NOINLINE size_t packet_run(const uint8_t **input, size_t *length,
+                           const struct packet_limits *limits, struct packet_id *ids, size_t room)
+{
+    const size_t max_message = limits->max_message_bytes;
+    const size_t max_id =
+        limits->max_id_bytes < ID_LENGTH_MAX ? limits->max_id_bytes : (size_t)ID_LENGTH_MAX;
+    const uint8_t *at = *input, *const end = at + *length;
+    struct packet_id *id = ids, *const last = ids + room;
+
+    while (id < last && at < end) {
+        uint64_t head = load_le64(at);
+        size_t message = __builtin_bswap16((uint16_t)(head >> HEAD_MESSAGE_LENGTH));
+        const uint8_t *next = at + FRAME_HEADER_BYTES + message;
+
+        id->bytes = at + HEAD_BYTES;
+        id->length = (uint8_t)(head >> HEAD_ID_LENGTH);
+        if ((head & HEAD_MASK) != HEAD_USUAL || next > end || message > max_message ||
+            id->length - 1 >= max_id || !ends_usual(id->bytes + id->length, next) ||
+            !(likely(is_ascii(id->bytes, id->length)) || utf8_is_valid(id->bytes, id->length)))
+            break;
+        id++;
+        at = next;
+    }
+    *length = (size_t)(end - at);
+    *input = at;
+    return (size_t)(id - ids);
+}

@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
 #define RECEIVE_BYTES   (256 << 10) /* larger receives mean fewer calls and fewer split packets */
@@ -32,6 +33,10 @@
 #define GOAWAY_DELAY_MS 100  /* for streams that are under way when the first GOAWAY is sent */
 #define LINGER_MS       1000 /* for a peer to end its side after we have ended ours */
 #define TICK_MS         1000 /* between two looks for peers that linger */
+
+/* See moderate(). The kernel's timers add about as much again to the time. */
+#define MODERATION_NS    50000
+#define MODERATION_BYTES (RECEIVE_BYTES / 2)
 
 struct worker {
     struct worker_options options;
@@ -323,6 +328,21 @@ static void handle_event(struct worker *worker, const struct epoll_event *event)
     }
 }
 
+/*
+ * Lets small receives run together. A round costs some microseconds however little it brings, so
+ * after one that brought little the next is held back for a moment; after one that brought much,
+ * or nothing, it is not. Whoever was silent is heard at once, and many small writes cost no more
+ * than 10,000 rounds a second. Network cards moderate their interrupts for the same reason.
+ */
+static void moderate(const struct worker *worker, uint64_t bytes_before)
+{
+    const struct timespec moment = {.tv_nsec = MODERATION_NS};
+    uint64_t bytes = stats_get(&worker->options.stats->bytes_received) - bytes_before;
+
+    if (bytes > 0 && bytes < MODERATION_BYTES)
+        nanosleep(&moment, NULL);
+}
+
 static void *run(void *argument)
 {
     struct worker *worker = argument;
@@ -330,6 +350,7 @@ static void *run(void *argument)
 
     while (worker->stage < WORKER_STOPPING || worker->connections) {
         bool ending = worker->goaway_ms || worker->stage == WORKER_STOPPING;
+        uint64_t bytes_before = stats_get(&worker->options.stats->bytes_received);
         int n = epoll_wait(worker->epoll_fd, events, MAX_EVENTS,
                            ending ? GOAWAY_DELAY_MS / 4 : TICK_MS);
 
@@ -341,6 +362,7 @@ static void *run(void *argument)
         send_output(worker);
         reap_lingering(worker);
         destroy_dead(worker);
+        moderate(worker, bytes_before);
     }
     return NULL;
 }

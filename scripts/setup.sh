@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Installs with apt what tallyd needs on Debian 12 or later; installs only what is missing.
 #
-#   scripts/setup.sh [--build | --run | --test | --ci]
+#   scripts/setup.sh [--build | --run | --test | --bench | --ci]
 #
 #   --build  to compile tallyd and tally-send
 #   --run    that, and Redis
 #   --test   that, and what the tests use (the default)
+#   --bench  that, and what it is compared with: gRPC C++, grpc-go; gnuplot and perf
 #   --ci     that, and clang, the checkers, and a container engine
 
 source "$(dirname "$0")/lib.sh"
@@ -14,7 +15,8 @@ build=(gcc libc6-dev cmake ninja-build pkgconf protobuf-compiler protobuf-c-comp
     libnghttp2-dev libprotobuf-c-dev libhiredis-dev libcivetweb-dev libcjson-dev libck-dev)
 run=(redis-server curl)
 test=(libcmocka-dev nghttp2-client python3 python3-pytest python3-grpcio python3-protobuf
-    python3-redis python3-h2)
+    python3-redis python3-h2 valgrind)
+bench=(gnuplot-nox linux-perf g++ libgrpc++-dev libprotobuf-dev protobuf-compiler-grpc)
 ci=(clang shellcheck docker.io docker-compose debootstrap iproute2)
 
 # shellcheck source=/dev/null
@@ -22,6 +24,7 @@ release=$([[ -f /etc/os-release ]] && source /etc/os-release && echo "${VERSION_
 case $release in
 bookworm)
     test+=(python3-grpc-tools python3-pkg-resources)
+    bench+=(golang-go golang-google-grpc-dev protoc-gen-go-1-3)
     ci+=(libclang-rt-14-dev clang-format-14)
     ;;
 trixie)
@@ -34,7 +37,8 @@ case ${1:---test} in
 --build) wanted=("${build[@]}") ;;
 --run) wanted=("${build[@]}" "${run[@]}") ;;
 --test) wanted=("${build[@]}" "${run[@]}" "${test[@]}") ;;
---ci) wanted=("${build[@]}" "${run[@]}" "${test[@]}" "${ci[@]}") ;;
+--bench) wanted=("${build[@]}" "${run[@]}" "${test[@]}" "${bench[@]}") ;;
+--ci) wanted=("${build[@]}" "${run[@]}" "${test[@]}" "${bench[@]}" "${ci[@]}") ;;
 --help | -h) usage && exit ;;
 *) die "unknown argument $1; see --help" ;;
 esac

@@ -19,8 +19,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define OUTPUT_BYTES 65536 /* four full DATA frames a system call */
-#define TURN_BUFFERS 4     /* buffers written, or read, in one turn */
+#define OUTPUT_BYTES 65536 /* copied for a system call: four full DATA frames */
+#define TURN_BUFFERS 4     /* outputs written, or buffers read, in one turn */
 #define INPUT_BYTES  16384
 
 enum channel_state { CHANNEL_CONNECTING, CHANNEL_READY, CHANNEL_CLOSED };
@@ -32,8 +32,8 @@ struct channel {
     int fd;
     uint32_t watched; /* epoll events asked for */
     struct rpc_session *session;
-    size_t output_length, output_sent;
-    uint8_t output[OUTPUT_BYTES];
+    struct output output;
+    uint8_t store[OUTPUT_BYTES]; /* of output */
 };
 
 static const struct rpc_outcome connection_lost = {GRPC_UNAVAILABLE, "connection lost", false, 0};
@@ -50,7 +50,7 @@ struct channel *channel_create(const struct channel_options *options)
     channel->fd = -1;
     channel->watched = 0;
     channel->session = NULL;
-    channel->output_length = channel->output_sent = 0;
+    output_init(&channel->output, channel->store, sizeof channel->store);
     return channel;
 }
 
@@ -191,38 +191,20 @@ static int receive(struct channel *channel, int turns)
     return 0;
 }
 
-/* Hands the socket what the buffer holds. Returns 0, or a negative errno (-EAGAIN: it is full). */
-static int send_output(struct channel *channel)
-{
-    ssize_t length;
-
-    while (channel->output_sent < channel->output_length) {
-        length = send(channel->fd, channel->output + channel->output_sent,
-                      channel->output_length - channel->output_sent, MSG_NOSIGNAL);
-        if (length < 0 && errno == EINTR)
-            continue;
-        if (length < 0)
-            return errno == EWOULDBLOCK ? -EAGAIN : -errno;
-        channel->output_sent += (size_t)length;
-        rpc_session_handed(channel->session, channel->output_length - channel->output_sent,
-                           clock_now_ns());
-    }
-    return 0;
-}
-
 /* Sends for one turn. Returns 1 when there is more to send, 0 when not, or a negative errno. */
 static int transmit(struct channel *channel)
 {
     for (int turn = 0; turn < TURN_BUFFERS; turn++) {
-        int result = send_output(channel);
+        size_t before = channel->output.length;
+        int result = output_send(&channel->output, channel->fd);
 
+        if (channel->output.length < before)
+            rpc_session_handed(channel->session, channel->output.length, clock_now_ns());
         if (result)
             return result == -EAGAIN ? 1 : result;
-        result = rpc_session_pull(channel->session, channel->output, sizeof channel->output);
-        if (result <= 0)
+        result = rpc_session_pull(channel->session, &channel->output);
+        if (result || !channel->output.length)
             return result;
-        channel->output_length = (size_t)result;
-        channel->output_sent = 0;
     }
     return 1;
 }

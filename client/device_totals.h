@@ -25,8 +25,7 @@ void device_totals_add(struct device_totals *totals, uint64_t first, uint64_t co
                        bool acknowledged);
 
 /* Writes a line "device<TAB>acknowledged<TAB>unacknowledged" for each device that was sent
- * anything, by number; ids are `prefix` and the number. Returns 0 or a negative errno. */
-int device_totals_write(const struct device_totals *totals, const char *prefix,
-                        FILE *out) MUST_CHECK;
+ * anything, by number. Returns 0 or a negative errno. */
+int device_totals_write(const struct device_totals *totals, FILE *out) MUST_CHECK;
 
 #endif

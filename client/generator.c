@@ -5,9 +5,11 @@
  *
  * Random numbers are splitmix64 (Steele, Lea, Flood, 2014) used as a counter: packet i takes the
  * i-th value of the sequence as its own seed, so any packet can be made without those before it.
+ * For the same reason a packet that was split is not kept: its rest is cut out of it made again.
  */
 #include "client/generator.h"
 
+#include "client/zipf.h"
 #include "common/decimal.h"
 #include "proto/frame.h"
 
@@ -17,20 +19,31 @@
 
 #define GOLDEN 0x9e3779b97f4a7c15u
 
+#define STAMP_BYTES      7  /* tag and milliseconds from 2^35 (1971) to 2^42 - 1 (2109) */
+#define STAMP_MAX        11 /* of any timestamp */
+#define FREE_PAYLOAD_MAX 64 /* a payload of no set size */
+#define ZIPF_SEED        0xd1b54a32d192ed03u
+
 /* Tags of telemetry.Packet: field number << 3 | wire type. */
 enum { TAG_DEVICE_ID = 1 << 3 | 2, TAG_TIMESTAMP = 2 << 3 | 0, TAG_PAYLOAD = 3 << 3 | 2 };
 
 struct generator {
     uint64_t base; /* the seed, mixed, so that seeds that are neighbours share no packets */
     uint64_t devices;
+    uint64_t period; /* UINT64_MAX: never */
     enum generator_payload payload;
+    size_t message_bytes; /* of every message; 0: as it comes */
+    size_t digits;        /* at least so many in an id */
+    struct zipf zipf;
+    bool is_zipf;
+    size_t packet_bound;
     size_t prefix_length;
     char prefix[GENERATOR_PREFIX_MAX_BYTES];
 };
 
 /* The timestamp field, which all packets of one fill share. */
 struct stamp {
-    uint8_t bytes[11];
+    uint8_t bytes[STAMP_MAX];
     size_t length;
 };
 
@@ -56,7 +69,27 @@ static uint64_t scale(uint64_t random, uint64_t limit)
 
 static uint64_t packet_seed(const struct generator *generator, uint64_t index)
 {
+    if (index >= generator->period) /* most runs have no period, and division is dear */
+        index %= generator->period;
     return mix(generator->base + index * GOLDEN);
+}
+
+static uint64_t seed_device(const struct generator *generator, uint64_t seed)
+{
+    uint64_t state = seed ^ ZIPF_SEED;
+
+    if (generator->is_zipf)
+        return zipf_draw(&generator->zipf, next_random, &state);
+    return scale(seed, generator->devices);
+}
+
+static size_t varint_length(uint64_t value)
+{
+    size_t length = 1;
+
+    for (; value >= 0x80; value >>= 7)
+        length++;
+    return length;
 }
 
 static uint8_t *put_varint(uint8_t *out, uint64_t value)
@@ -78,11 +111,19 @@ static uint8_t *put_text(uint8_t *out, const char *text)
     return put_bytes(out, text, strlen(text));
 }
 
-static uint8_t *put_decimal(uint8_t *out, uint64_t value)
+/* With leading zeros up to `digits` digits, of which there are DECIMAL_BYTES at most. */
+static uint8_t *put_padded(uint8_t *out, uint64_t value, size_t digits)
 {
     char text[DECIMAL_BYTES], *end = text + sizeof text, *start = decimal_write(value, end);
 
+    while (start > end - digits)
+        *--start = '0';
     return put_bytes(out, start, (size_t)(end - start));
+}
+
+static uint8_t *put_decimal(uint8_t *out, uint64_t value)
+{
+    return put_padded(out, value, 1);
 }
 
 /* Temperature from -10.0 to 40.0 in tenths, humidity from 0 to 100. */
@@ -103,10 +144,8 @@ static uint8_t *put_json(uint8_t *out, uint64_t random)
     return out;
 }
 
-static uint8_t *put_binary(uint8_t *out, uint64_t random)
+static uint8_t *put_random(uint8_t *out, uint64_t random, size_t length)
 {
-    size_t length = 9 + (random & 31);
-
     for (size_t i = 0; i < length; i += sizeof random) {
         size_t part = length - i < sizeof random ? length - i : sizeof random;
 
@@ -140,10 +179,41 @@ static uint8_t *put_payload(uint8_t *out, enum generator_payload payload, uint64
     case GENERATOR_JSON:
         return put_json(out, random);
     case GENERATOR_BINARY:
-        return put_binary(out, random);
+        return put_random(out, random, 9 + (random & 31));
     default:
         return put_sentence(out, random);
     }
+}
+
+/* The length of a payload whose whole field, tag and length included, takes `room` bytes; 0 when
+ * there is none. */
+static size_t payload_length(size_t room)
+{
+    for (size_t taken = 2; taken < 5 && taken < room; taken++) {
+        if (1 + varint_length(room - taken) == taken)
+            return room - taken;
+    }
+    return 0;
+}
+
+/* The payload field of a message that is to take `room` bytes more. */
+static uint8_t *put_sized_payload(uint8_t *out, uint64_t seed, size_t room)
+{
+    size_t length = payload_length(room);
+
+    *out++ = TAG_PAYLOAD;
+    out = put_varint(out, length);
+    return put_random(out, next_random(&seed), length);
+}
+
+static uint8_t *put_free_payload(uint8_t *out, uint64_t seed, enum generator_payload kind)
+{
+    uint8_t *payload = out + 2; /* FREE_PAYLOAD_MAX is below 128: one byte of length */
+
+    out[0] = TAG_PAYLOAD;
+    out = put_payload(payload, kind, seed);
+    payload[-1] = (uint8_t)(out - payload);
+    return out;
 }
 
 /* Writes one whole packet, its frame header included, and returns its length. */
@@ -151,20 +221,18 @@ static size_t put_packet(const struct generator *generator, uint64_t index,
                          const struct stamp *stamp, uint8_t *out)
 {
     uint64_t seed = packet_seed(generator, index);
-    char text[DECIMAL_BYTES], *end = text + sizeof text;
-    char *digits = decimal_write(scale(seed, generator->devices), end);
-    uint8_t *message = out + FRAME_HEADER_BYTES, *p = message, *payload;
-    size_t digit_count = (size_t)(end - digits);
+    uint8_t *message = out + FRAME_HEADER_BYTES, *p = message;
+    char id[GENERATOR_ID_MAX_BYTES];
+    size_t id_length = generator_id(generator, seed_device(generator, seed), id);
 
     *p++ = TAG_DEVICE_ID;
-    p = put_varint(p, generator->prefix_length + digit_count);
-    p = put_bytes(p, generator->prefix, generator->prefix_length);
-    p = put_bytes(p, digits, digit_count);
+    p = put_varint(p, id_length);
+    p = put_bytes(p, id, id_length);
     p = put_bytes(p, stamp->bytes, stamp->length);
-    *p++ = TAG_PAYLOAD;
-    payload = p + 1; /* every payload is 1 to 127 bytes long: one byte of length */
-    p = put_payload(payload, generator->payload, seed);
-    payload[-1] = (uint8_t)(p - payload);
+    if (generator->message_bytes)
+        p = put_sized_payload(p, seed, generator->message_bytes - (size_t)(p - message));
+    else
+        p = put_free_payload(p, seed, generator->payload);
     frame_write_header(out, (uint32_t)(p - message));
     return (size_t)(p - out);
 }
@@ -180,12 +248,44 @@ static void make_stamp(struct stamp *stamp, int64_t timestamp_ms)
     }
 }
 
+/* Digits of the largest device number. */
+static size_t count_digits(const struct generator_options *options)
+{
+    char text[DECIMAL_BYTES], *end = text + sizeof text;
+
+    return (size_t)(end - decimal_write(options->devices - 1, end));
+}
+
+/* The longest id as a field. */
+static size_t id_field_bytes(const struct generator_options *options)
+{
+    size_t length = strlen(options->prefix) + count_digits(options);
+
+    return 1 + varint_length(length) + length;
+}
+
+bool generator_can_size(const struct generator_options *options)
+{
+    size_t before = id_field_bytes(options) + STAMP_BYTES;
+
+    return options->packet_bytes > before && options->packet_bytes <= GENERATOR_MESSAGE_MAX_BYTES &&
+           payload_length(options->packet_bytes - before) > 0;
+}
+
+size_t generator_packet_bound(const struct generator_options *options)
+{
+    if (options->packet_bytes)
+        return FRAME_HEADER_BYTES + options->packet_bytes;
+    return FRAME_HEADER_BYTES + id_field_bytes(options) + STAMP_MAX + 2 + FREE_PAYLOAD_MAX;
+}
+
 struct generator *generator_create(const struct generator_options *options)
 {
     struct generator *generator;
     size_t length = strlen(options->prefix);
 
-    if (length > GENERATOR_PREFIX_MAX_BYTES || !options->devices) {
+    if (length > GENERATOR_PREFIX_MAX_BYTES || !options->devices ||
+        (options->packet_bytes && !generator_can_size(options))) {
         errno = EINVAL;
         return NULL;
     }
@@ -194,7 +294,14 @@ struct generator *generator_create(const struct generator_options *options)
         return NULL;
     generator->base = mix(options->seed + GOLDEN);
     generator->devices = options->devices;
+    generator->period = options->period ? options->period : UINT64_MAX;
     generator->payload = options->payload;
+    generator->message_bytes = options->packet_bytes;
+    generator->digits = options->packet_bytes ? count_digits(options) : 1;
+    generator->is_zipf = options->zipf > 0;
+    if (generator->is_zipf)
+        zipf_init(&generator->zipf, options->devices, options->zipf);
+    generator->packet_bound = generator_packet_bound(options);
     generator->prefix_length = length;
     memcpy(generator->prefix, options->prefix, length);
     return generator;
@@ -205,43 +312,69 @@ void generator_destroy(struct generator *generator)
     free(generator);
 }
 
+uint64_t generator_period(const struct generator *generator)
+{
+    return generator->period;
+}
+
+size_t generator_bound(const struct generator *generator)
+{
+    return generator->packet_bound;
+}
+
 uint64_t generator_device(const struct generator *generator, uint64_t index)
 {
-    return scale(packet_seed(generator, index), generator->devices);
+    return seed_device(generator, packet_seed(generator, index));
+}
+
+size_t generator_id(const struct generator *generator, uint64_t device,
+                    char out[GENERATOR_ID_MAX_BYTES])
+{
+    uint8_t *p = put_bytes((uint8_t *)out, generator->prefix, generator->prefix_length);
+
+    return (size_t)(put_padded(p, device, generator->digits) - (uint8_t *)out);
 }
 
 void generator_start(struct generator_cursor *cursor, uint64_t first, uint64_t count)
 {
     cursor->next = first;
     cursor->end = first + count;
-    cursor->carry_length = cursor->carry_taken = 0;
+    cursor->split_taken = 0;
 }
 
-static size_t take_carry(struct generator_cursor *cursor, uint8_t *out, size_t room)
+/* Writes what fits of packet next - 1, of which split_taken bytes went out. */
+static size_t take_split(const struct generator *generator, struct generator_cursor *cursor,
+                         uint8_t *out, size_t room)
 {
-    size_t left = cursor->carry_length - cursor->carry_taken;
-    size_t part = left < room ? left : room;
+    uint8_t packet[GENERATOR_PACKET_MAX_BYTES];
+    struct stamp stamp;
+    size_t length, part;
 
-    memcpy(out, cursor->carry + cursor->carry_taken, part);
-    cursor->carry_taken = (uint16_t)(cursor->carry_taken + part);
+    make_stamp(&stamp, cursor->split_timestamp_ms);
+    length = put_packet(generator, cursor->next - 1, &stamp, packet);
+    part = length - cursor->split_taken < room ? length - cursor->split_taken : room;
+    memcpy(out, packet + cursor->split_taken, part);
+    cursor->split_taken += part;
+    if (cursor->split_taken == length)
+        cursor->split_taken = 0;
     return part;
 }
 
 size_t generator_fill(const struct generator *generator, struct generator_cursor *cursor,
                       int64_t timestamp_ms, uint64_t max_packets, uint8_t *out, size_t room)
 {
-    size_t used = take_carry(cursor, out, room);
+    size_t used = cursor->split_taken ? take_split(generator, cursor, out, room) : 0;
     struct stamp stamp;
 
     make_stamp(&stamp, timestamp_ms);
     for (; cursor->next < cursor->end && max_packets && used < room; max_packets--) {
-        if (room - used >= GENERATOR_PACKET_MAX_BYTES) {
-            used += put_packet(generator, cursor->next++, &stamp, out + used);
+        uint64_t index = cursor->next++;
+
+        if (room - used >= generator->packet_bound) {
+            used += put_packet(generator, index, &stamp, out + used);
         } else {
-            cursor->carry_taken = 0;
-            cursor->carry_length =
-                (uint16_t)put_packet(generator, cursor->next++, &stamp, cursor->carry);
-            used += take_carry(cursor, out + used, room - used);
+            cursor->split_timestamp_ms = timestamp_ms;
+            used += take_split(generator, cursor, out + used, room - used);
         }
     }
     return used;
@@ -249,5 +382,5 @@ size_t generator_fill(const struct generator *generator, struct generator_cursor
 
 bool generator_done(const struct generator_cursor *cursor)
 {
-    return cursor->next == cursor->end && cursor->carry_taken == cursor->carry_length;
+    return cursor->next == cursor->end && !cursor->split_taken;
 }

@@ -37,7 +37,7 @@ static int send_and_report(const struct send_options *options, const struct gene
         report_print_text(report, stdout);
     else if ((error = report_print_json(report, stdout)))
         complain("cannot print the summary", error);
-    if (totals && (error = device_totals_write(totals, options->id_prefix, expect)))
+    if (totals && (error = device_totals_write(totals, expect)))
         complain(options->expect, error);
     device_totals_destroy(totals);
     if (report->signal)
@@ -47,12 +47,7 @@ static int send_and_report(const struct send_options *options, const struct gene
 
 static int run(const struct send_options *options)
 {
-    const struct generator_options generator_options = {
-        .seed = options->seed,
-        .devices = options->devices,
-        .payload = (enum generator_payload)options->payload,
-        .prefix = options->id_prefix,
-    };
+    const struct generator_options generator_options = send_options_generator(options);
     struct generator *generator = NULL;
     struct report *report = NULL;
     FILE *expect = NULL;

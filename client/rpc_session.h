@@ -1,11 +1,13 @@
 /*
  * The HTTP/2 and gRPC side of one connection: calls of StreamPackets in, bytes out; bytes in,
- * outcomes out. It knows no socket (client/channel.h does) and not what a call sends (its owner
- * fills the DATA frames), so a body of another kind needs no change here. One thread.
+ * outcomes out. It knows no socket (client/channel.h does) and not what a call sends: its owner
+ * fills the DATA frames, or writes them whole. The HTTP/2 of the first way is nghttp2's, that of
+ * the second our own (client/rpc_replay.c). One thread.
  */
 #ifndef TALLYD_CLIENT_RPC_SESSION_H
 #define TALLYD_CLIENT_RPC_SESSION_H
 
+#include "client/output.h"
 #include "client/rpc_reply.h"
 #include "common/compiler.h"
 
@@ -17,7 +19,7 @@
 struct rpc_session;
 
 /* One call. Its owner embeds it zeroed, and may use it again once it ended; `session` and
- * `ended_ns` may be read, all else belongs to rpc_session.c. */
+ * `ended_ns` may be read, all else belongs to the session. */
 struct rpc_call {
     struct rpc_session *session; /* NULL while it is not under way */
     uint64_t ended_ns;           /* when its END_STREAM was handed to the socket; 0: not yet */
@@ -29,14 +31,29 @@ struct rpc_call {
     bool waits_to_end; /* on the session's list `ending` */
     struct rpc_reply reply;
     TAILQ_ENTRY(rpc_call) open_link, ending_link;
+
+    /* These are rpc_replay.c's. */
+    int64_t window;   /* bytes that the server lets the stream send */
+    uint32_t unasked; /* bytes of the response that no credit was given back for */
+    bool queued;      /* on one of the session's queues, by queue_link */
+    bool paused;      /* its owner had nothing to send */
+    TAILQ_ENTRY(rpc_call) queue_link;
+    LIST_ENTRY(rpc_call) bucket_link;
 };
 
+TAILQ_HEAD(rpc_call_list, rpc_call);
+
 /* What the owner of the calls does. `context` is the one given to rpc_session_create(). None of
- * these may destroy the session or push to or pull from it. */
+ * these may destroy the session or push to or pull from it. Of `fill` and `frames` one is NULL. */
 struct rpc_handler {
     /* Writes up to `room` bytes of the call's body to `out` and returns their number; sets *end
      * with the last. 0 without *end means nothing now: rpc_call_resume() makes it ask again. */
     size_t (*fill)(void *context, struct rpc_call *call, uint8_t *out, size_t room, bool *end);
+
+    /* The same with DATA frames for the stream `stream_id`: appends some to `out`, which has room
+     * for a full one, with `window` bytes of payload in all at most, and END_STREAM in the last. */
+    size_t (*frames)(void *context, struct rpc_call *call, int32_t stream_id, struct output *out,
+                     size_t window, bool *end);
 
     /* The call ended; it is the owner's again and may be started from inside. */
     void (*ended)(void *context, struct rpc_call *call, const struct rpc_outcome *outcome);
@@ -59,9 +76,9 @@ void rpc_call_resume(struct rpc_call *call);
  * are answered by a GOAWAY instead, after which the session is over) or -ENOMEM. */
 int rpc_session_push(struct rpc_session *session, const uint8_t *bytes, size_t length) MUST_CHECK;
 
-/* Writes up to `room` bytes for the server to `out`. Returns their number, fewer than `room` when
- * there is nothing more to send now, or -ENOMEM. */
-int rpc_session_pull(struct rpc_session *session, uint8_t *out, size_t room) MUST_CHECK;
+/* Appends bytes for the server to `out`, which is empty; it stays so when there is nothing to send
+ * now. Returns 0 or -ENOMEM. */
+int rpc_session_pull(struct rpc_session *session, struct output *out) MUST_CHECK;
 
 /* Tells that all bytes pulled so far but the last `unsent` were handed to the socket at `now_ns`.
  * From it come the calls' `ended_ns`. */

@@ -1,9 +1,10 @@
 /* The option table of tally-send, and what the table alone cannot check. */
 #include "client/send_options.h"
 
-#include "client/generator.h"
+#include "client/replay.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,11 +53,29 @@ static const struct opt_row rows[] = {
     NUMBER("rate", rate, "0", 0, 1000000000, "R", "packets a second in all; 0 is without limit"),
     NUMBER("seed", seed, "1", 0, UINT64_MAX, "X",
            "seed of the random packets; the same seed and options send the same packets"),
+    STRING("zipf", zipf, "0", "S",
+           "exponent of Zipf's law: device number k is sent for in proportion to 1 / (k + 1)^S; a "
+           "decimal number up to 10, 0 is uniform"),
+    NUMBER("packet-bytes", packet_bytes, "0", 0, GENERATOR_MESSAGE_MAX_BYTES, "B",
+           "size of every packet, without the 5 bytes that gRPC puts before it: device numbers get "
+           "leading zeros, payloads are random bytes; 0 takes packets as they come"),
     STRING("id-prefix", id_prefix, "device-", "PREFIX", "what a device_id has before its number"),
     NUMBER("timeout-ms", timeout_ms, "60000", 0, 86400000, "MS",
            "fail after so many milliseconds without progress; 0 waits without end"),
     STRING("expect", expect, NULL, "FILE",
            "write a line \"device, acknowledged, unacknowledged\" (by tabs) for each device"),
+    FLAG(
+        "replay", replay, 0,
+        "to load a server: render the packets before the run, which then only copies them; packets "
+        "repeat after eight for each device, or when they fill a MiB"),
+    NUMBER(
+        "frame-packets", frame_packets, "0", 0, 1000000, "F",
+        "with --replay: whole packets in a DATA frame, 1 is what most gRPC libraries send; 0 sends "
+        "full frames of 16384 bytes"),
+    NUMBER(
+        "replay-mib", replay_mib, "1024", 1, 1048576, "MIB",
+        "with --replay: memory for rendered packets at most; they repeat earlier when it is less "
+        "than they need"),
     FLAG("json", json, 0, "print the summary as one JSON object"),
     FLAG("help", help, OPT_COMMAND, "print this help"),
     FLAG("version", version, OPT_COMMAND, "print the version"),
@@ -71,34 +90,65 @@ const struct opt_table send_options_table = {
     .count = ARRAY_LENGTH(rows),
 };
 
-/* Splits "host:port" and "[v6]:port" into the two fields. */
-static int split_target(struct send_options *options)
-{
-    const char *host = options->target, *colon = strrchr(host, ':');
-    size_t host_length, port_length;
-    unsigned long port;
+static int refuse(char error[OPT_ERROR_BYTES], const char *format, ...) PRINTF_LIKE(2, 3);
 
-    if (!colon)
-        return -EINVAL;
-    host_length = (size_t)(colon - host);
-    if (*host == '[') {
-        if (host_length < 3 || colon[-1] != ']')
-            return -EINVAL;
-        host++;
-        host_length -= 2;
-    } else if (memchr(host, ':', host_length)) {
-        return -EINVAL; /* an IPv6 address without brackets: its end is anyone's guess */
-    }
-    port_length = strlen(++colon);
-    if (!host_length || host_length >= SEND_HOST_BYTES || port_length >= SEND_PORT_BYTES ||
-        strspn(colon, "0123456789") != port_length)
-        return -EINVAL;
-    port = strtoul(colon, NULL, 10);
-    if (port < 1 || port > 65535)
-        return -EINVAL;
-    memcpy(options->host, host, host_length);
-    options->host[host_length] = '\0';
-    memcpy(options->port, colon, port_length + 1);
+static int refuse(char error[OPT_ERROR_BYTES], const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(error, OPT_ERROR_BYTES, format, arguments);
+    va_end(arguments);
+    return -EINVAL;
+}
+
+/* Reads --zipf: digits with at most one point. */
+static bool read_exponent(struct send_options *options)
+{
+    size_t length = strlen(options->zipf);
+    char *end;
+
+    if (!length || strspn(options->zipf, "0123456789.") != length)
+        return false;
+    options->zipf_exponent = strtod(options->zipf, &end);
+    return *end == '\0' && options->zipf_exponent <= 10;
+}
+
+struct generator_options send_options_generator(const struct send_options *options)
+{
+    struct generator_options generator = {
+        .seed = options->seed,
+        .devices = options->devices,
+        .payload = (enum generator_payload)options->payload,
+        .prefix = options->id_prefix,
+        .zipf = options->zipf_exponent,
+        .packet_bytes = options->packet_bytes,
+    };
+
+    if (options->replay)
+        generator.period = replay_period(&generator, options->packets, options->replay_mib << 20);
+    return generator;
+}
+
+/* What a row of the table cannot check. */
+static int check(struct send_options *options, char error[OPT_ERROR_BYTES])
+{
+    struct generator_options generator;
+
+    if (target_parse(&options->server, options->target))
+        return refuse(error, "--target: \"%.80s\" is neither host:port nor [IPv6 address]:port",
+                      options->target);
+    if (strlen(options->id_prefix) > GENERATOR_PREFIX_MAX_BYTES)
+        return refuse(error, "--id-prefix: longer than %d bytes", GENERATOR_PREFIX_MAX_BYTES);
+    if (!read_exponent(options))
+        return refuse(error, "--zipf: \"%.80s\" is no decimal number from 0 to 10", options->zipf);
+    if (options->frame_packets && !options->replay)
+        return refuse(error, "--frame-packets: only with --replay");
+    generator = send_options_generator(options);
+    if (options->packet_bytes && !generator_can_size(&generator))
+        return refuse(error,
+                      "--packet-bytes: no packet with these device ids has exactly %llu bytes",
+                      (unsigned long long)options->packet_bytes);
     return 0;
 }
 
@@ -109,18 +159,7 @@ int send_options_load(struct send_options *options, int argc, char **argv,
 
     if (result || options->help || options->version)
         return result;
-    if (split_target(options)) {
-        snprintf(error, OPT_ERROR_BYTES,
-                 "--target: \"%.80s\" is neither host:port nor [IPv6 address]:port",
-                 options->target);
-        return -EINVAL;
-    }
-    if (strlen(options->id_prefix) > GENERATOR_PREFIX_MAX_BYTES) {
-        snprintf(error, OPT_ERROR_BYTES, "--id-prefix: longer than %d bytes",
-                 GENERATOR_PREFIX_MAX_BYTES);
-        return -EINVAL;
-    }
-    return 0;
+    return check(options, error);
 }
 
 void send_options_free(struct send_options *options)

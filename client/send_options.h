@@ -2,13 +2,12 @@
 #ifndef TALLYD_CLIENT_SEND_OPTIONS_H
 #define TALLYD_CLIENT_SEND_OPTIONS_H
 
+#include "client/generator.h"
+#include "client/target.h"
 #include "common/opt.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-#define SEND_HOST_BYTES 256
-#define SEND_PORT_BYTES 6
 
 struct send_options {
     char *target; /* as given: host:port */
@@ -21,12 +20,18 @@ struct send_options {
     uint64_t rate; /* packets a second in all; 0: no limit */
     uint64_t seed;
     char *id_prefix;
-    uint64_t timeout_ms; /* without progress; 0: none */
-    char *expect;        /* a file to write what was sent for each device to, or NULL */
+    char *zipf;            /* as given: a decimal number */
+    uint64_t packet_bytes; /* of each message; 0: as it comes */
+    bool replay;
+    uint64_t frame_packets; /* whole ones in a DATA frame; 0: full frames */
+    uint64_t replay_mib;    /* of rendered packets at most */
+    uint64_t timeout_ms;    /* without progress; 0: none */
+    char *expect;           /* a file to write what was sent for each device to, or NULL */
     bool json;
     bool help, version;
 
-    char host[SEND_HOST_BYTES], port[SEND_PORT_BYTES]; /* of target */
+    struct target server; /* the parts of target */
+    double zipf_exponent; /* 0: uniform */
 };
 
 extern const struct opt_table send_options_table;
@@ -36,5 +41,8 @@ extern const struct opt_table send_options_table;
 int send_options_load(struct send_options *options, int argc, char **argv,
                       char error[OPT_ERROR_BYTES]) MUST_CHECK;
 void send_options_free(struct send_options *options);
+
+/* The part of the options that says what packets are made. It points into `options`. */
+struct generator_options send_options_generator(const struct send_options *options);
 
 #endif

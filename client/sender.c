@@ -12,6 +12,8 @@
 #include "client/pacer.h"
 #include "client/plan.h"
 #include "client/progress.h"
+#include "client/replay.h"
+#include "client/target.h"
 #include "common/clock.h"
 
 #include <errno.h>
@@ -23,7 +25,6 @@
 #include <sys/epoll.h>
 #include <sys/queue.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -35,7 +36,11 @@ struct slot {
     struct rpc_call call; /* first, so that a call's address is its slot's */
     struct channel *channel;
     struct plan_range range;
-    struct generator_cursor cursor;
+    uint64_t sent; /* packets of it that were begun */
+    union {
+        struct generator_cursor made;
+        struct replay_cursor replayed;
+    } cursor;
     bool waits;
     TAILQ_ENTRY(slot) wait_link;
 };
@@ -43,6 +48,7 @@ struct slot {
 struct sender {
     const struct send_options *options;
     const struct generator *generator;
+    struct replay *replay; /* NULL: packets are made as they go */
     struct report *report;
     struct device_totals *totals;
     struct plan plan;
@@ -78,32 +84,68 @@ static void start_next(struct sender *sender, struct slot *slot)
     slot->range = plan_stream(&sender->plan, sender->next_stream);
     if (rpc_call_start(channel_session(slot->channel), &slot->call, slot->range.count))
         return; /* the range stays in the plan, for another connection */
-    generator_start(&slot->cursor, slot->range.first, slot->range.count);
+    slot->sent = 0;
+    if (sender->replay)
+        replay_start(sender->replay, &slot->cursor.replayed, slot->range.first, slot->range.count);
+    else
+        generator_start(&slot->cursor.made, slot->range.first, slot->range.count);
     sender->next_stream++;
     sender->calls_open++;
+}
+
+static int64_t wall_clock_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / NS_IN_MS;
+}
+
+/* How many packets may go now. */
+static uint64_t credit(struct sender *sender)
+{
+    return sender->options->rate ? pacer_credit(&sender->pacer, clock_now_ns()) : UINT64_MAX;
+}
+
+/* Notes that a slot has begun its packets before number `next`. One that had nothing to send, and
+ * is not at its end, waits for more credit. */
+static void account(struct sender *sender, struct slot *slot, uint64_t next, bool nothing)
+{
+    uint64_t packets = next - slot->range.first - slot->sent;
+
+    slot->sent += packets;
+    pacer_take(&sender->pacer, packets);
+    sender->report->sent += packets;
+    sender->steps += packets;
+    if (nothing) {
+        slot->waits = true;
+        TAILQ_INSERT_TAIL(&sender->waiting, slot, wait_link);
+    }
 }
 
 static size_t fill(void *context, struct rpc_call *call, uint8_t *out, size_t room, bool *end)
 {
     struct sender *sender = context;
     struct slot *slot = (struct slot *)call;
-    uint64_t credit = pacer_credit(&sender->pacer, clock_now_ns());
-    uint64_t before = slot->cursor.next, packets;
-    struct timespec now;
-    size_t length;
+    struct generator_cursor *cursor = &slot->cursor.made;
+    size_t length =
+        generator_fill(sender->generator, cursor, wall_clock_ms(), credit(sender), out, room);
 
-    clock_gettime(CLOCK_REALTIME, &now);
-    length = generator_fill(sender->generator, &slot->cursor,
-                            (int64_t)now.tv_sec * 1000 + now.tv_nsec / NS_IN_MS, credit, out, room);
-    packets = slot->cursor.next - before;
-    pacer_take(&sender->pacer, packets);
-    sender->report->sent += packets;
-    sender->steps += packets;
-    *end = generator_done(&slot->cursor);
-    if (!*end && length == 0) {
-        slot->waits = true;
-        TAILQ_INSERT_TAIL(&sender->waiting, slot, wait_link);
-    }
+    *end = generator_done(cursor);
+    account(sender, slot, cursor->next, !*end && length == 0);
+    return length;
+}
+
+static size_t frames(void *context, struct rpc_call *call, int32_t stream_id, struct output *out,
+                     size_t window, bool *end)
+{
+    struct sender *sender = context;
+    struct slot *slot = (struct slot *)call;
+    struct replay_cursor *cursor = &slot->cursor.replayed;
+    size_t length = replay_write(sender->replay, cursor, stream_id, credit(sender), window, out);
+
+    *end = replay_done(cursor);
+    account(sender, slot, cursor->next, length == 0);
     return length;
 }
 
@@ -111,7 +153,7 @@ static void ended(void *context, struct rpc_call *call, const struct rpc_outcome
 {
     struct sender *sender = context;
     struct slot *slot = (struct slot *)call;
-    uint64_t now_ns = clock_now_ns(), sent = slot->cursor.next - slot->range.first;
+    uint64_t now_ns = clock_now_ns(), sent = slot->sent;
 
     sender->calls_open--;
     sender->steps++;
@@ -153,7 +195,8 @@ static void closed(void *context, struct channel *channel, const struct rpc_outc
         report_add_failure(sender->report, REPORT_CONNECTION, outcome, 0);
 }
 
-static const struct rpc_handler rpc_handler = {.fill = fill, .ended = ended};
+static const struct rpc_handler making = {.fill = fill, .ended = ended};
+static const struct rpc_handler replaying = {.frames = frames, .ended = ended};
 static const struct channel_handler channel_handler = {.ready = ready, .closed = closed};
 
 /* Ends everything at once, for the reason given. */
@@ -197,13 +240,13 @@ static void check_progress(struct sender *sender, uint64_t now_ns)
 /* Lets waiting slots send again, oldest first, no more of them than there are packets to go. */
 static void resume_waiting(struct sender *sender, uint64_t now_ns)
 {
-    uint64_t credit;
+    uint64_t packets;
     struct slot *slot;
 
     if (TAILQ_EMPTY(&sender->waiting))
         return;
-    credit = pacer_credit(&sender->pacer, now_ns);
-    while (credit-- && (slot = TAILQ_FIRST(&sender->waiting))) {
+    packets = pacer_credit(&sender->pacer, now_ns);
+    while (packets-- && (slot = TAILQ_FIRST(&sender->waiting))) {
         TAILQ_REMOVE(&sender->waiting, slot, wait_link);
         slot->waits = false;
         rpc_call_resume(&slot->call);
@@ -281,7 +324,7 @@ static int create_channels(struct sender *sender)
         .addresses = sender->addresses,
         .target = options->target,
         .epoll_fd = sender->epoll_fd,
-        .rpc = &rpc_handler,
+        .rpc = sender->replay ? &replaying : &making,
         .handler = &channel_handler,
         .context = sender,
     };
@@ -312,22 +355,17 @@ static void release(struct sender *sender)
     if (sender->epoll_fd >= 0)
         close(sender->epoll_fd);
     freeaddrinfo(sender->addresses);
+    replay_destroy(sender->replay);
 }
 
-/* Looks the target's addresses up. A failure to is one of the run, and false. */
-static bool resolve(struct sender *sender)
+/* Before the run's clock starts. Returns 0 or a negative errno. */
+static int render(struct sender *sender)
 {
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
-    struct rpc_outcome outcome = {.status = GRPC_UNAVAILABLE};
-    int error =
-        getaddrinfo(sender->options->host, sender->options->port, &hints, &sender->addresses);
-
-    if (!error)
-        return true;
-    snprintf(outcome.message, sizeof outcome.message, "cannot resolve %.150s: %s",
-             sender->options->host, gai_strerror(error));
-    report_add_failure(sender->report, REPORT_CONNECTION, &outcome, 0);
-    return false;
+    if (!sender->options->replay)
+        return 0;
+    sender->replay =
+        replay_create(sender->generator, wall_clock_ms(), sender->options->frame_packets);
+    return sender->replay ? 0 : -errno;
 }
 
 int sender_run(const struct send_options *options, const struct generator *generator,
@@ -343,13 +381,17 @@ int sender_run(const struct send_options *options, const struct generator *gener
         .epoll_fd = -1,
         .signal_fd = -1,
     };
+    struct rpc_outcome outcome;
     sigset_t previous;
     int result;
 
     TAILQ_INIT(&sender.waiting);
     report->planned = options->packets;
-    if (!resolve(&sender))
+    sender.addresses = target_resolve(&options->server, &outcome);
+    if (!sender.addresses) {
+        report_add_failure(report, REPORT_CONNECTION, &outcome, 0);
         return 0;
+    }
     sender.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (sender.epoll_fd < 0) {
         result = -errno;
@@ -357,6 +399,8 @@ int sender_run(const struct send_options *options, const struct generator *gener
         return result;
     }
     result = watch_signals(&sender, &previous);
+    if (!result)
+        result = render(&sender);
     if (!result)
         result = create_channels(&sender);
     if (!result)

@@ -11,7 +11,8 @@
 #include "client/send_options.h"
 #include "common/compiler.h"
 
-/* Sends what `options` say and waits for the Acks. `report` is zeroed; `totals` may be NULL.
+/* Sends what `options` say and waits for the Acks. To replay, `generator` must have a period; its
+ * packets are rendered before the run begins. `report` is zeroed; `totals` may be NULL.
  * Returns 0 when the run took place, however it ended: `report` tells. Returns a negative errno
  * when it could not begin (ENOMEM, EMFILE). While it runs, SIGINT and SIGTERM end it early. */
 int sender_run(const struct send_options *options, const struct generator *generator,

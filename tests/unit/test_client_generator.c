@@ -1,5 +1,4 @@
 /* The packet writer: what it writes is what protobuf-c reads and writes, however it is cut. */
-#include "client/device_totals.h"
 #include "client/generator.h"
 #include "proto/frame.h"
 #include "proto/telemetry.pb-c.h"
@@ -17,7 +16,8 @@
 static struct generator *make(uint64_t seed, uint64_t devices, enum generator_payload payload,
                               const char *prefix)
 {
-    struct generator_options options = {seed, devices, payload, prefix};
+    struct generator_options options = {
+        .seed = seed, .devices = devices, .payload = payload, .prefix = prefix};
     struct generator *generator = generator_create(&options);
 
     assert_non_null(generator);
@@ -68,7 +68,7 @@ static void check_like_protobuf_c(const struct generator *generator, const char 
         assert_string_equal(packet->device_id, id);
         assert_true(packet->timestamp == timestamp_ms);
         assert_in_range(packet->payload.len, 1, 127);
-        assert_in_range(piece.length, 1, GENERATOR_PACKET_MAX_BYTES - FRAME_HEADER_BYTES);
+        assert_in_range(piece.length, 1, generator_bound(generator) - FRAME_HEADER_BYTES);
         assert_int_equal(telemetry__packet__get_packed_size(packet), piece.length);
         telemetry__packet__pack(packet, packed);
         assert_memory_equal(packed, piece.bytes, piece.length);
@@ -198,6 +198,123 @@ static void device_many_packets_spread_evenly(void **state)
     generator_destroy(generator);
 }
 
+/* Every packet of a size, and ids that are as long as each other. */
+static void check_sized(uint64_t devices, const char *prefix, size_t id_length, uint64_t bytes)
+{
+    static uint8_t out[OUT_BYTES], packed[GENERATOR_PACKET_MAX_BYTES];
+    struct generator_options options = {
+        .devices = devices, .prefix = prefix, .packet_bytes = bytes};
+    struct generator *generator = generator_create(&options);
+    struct frame_reader reader = {0};
+    const uint8_t *next = out;
+    struct frame_piece piece;
+    char id[GENERATOR_ID_MAX_BYTES];
+    size_t length;
+
+    assert_non_null(generator);
+    assert_int_equal(generator_bound(generator), FRAME_HEADER_BYTES + bytes);
+    length = render(generator, 50, NOW_MS, out);
+    assert_int_equal(length, 50 * (FRAME_HEADER_BYTES + bytes));
+    for (uint64_t i = 0; i < 50; i++) {
+        Telemetry__Packet *packet;
+
+        assert_int_equal(frame_next(&reader, &next, &length, 20000, &piece), FRAME_WHOLE);
+        assert_int_equal(piece.length, bytes);
+        packet = telemetry__packet__unpack(NULL, piece.length, piece.bytes);
+        assert_non_null(packet);
+        assert_int_equal(strlen(packet->device_id), id_length);
+        assert_int_equal(generator_id(generator, generator_device(generator, i), id), id_length);
+        assert_memory_equal(packet->device_id, id, id_length);
+        assert_int_equal(telemetry__packet__pack(packet, packed), bytes);
+        assert_memory_equal(packed, piece.bytes, bytes);
+        telemetry__packet__free_unpacked(packet, NULL);
+    }
+    generator_destroy(generator);
+}
+
+static void fill_sized_packets_have_the_size(void **state)
+{
+    static const uint64_t sizes[] = {45, 128, 1024, 4096, 16384};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(sizes); i++) {
+        check_sized(1, "device-", 8, sizes[i]);
+        check_sized(1000, "device-", 10, sizes[i]);
+        check_sized(1000000, "device-", 13, sizes[i]);
+        check_sized(1000000000, "", 9, sizes[i]);
+    }
+}
+
+/* An id of 8 bytes and the timestamp take 17: a payload begins at 20. One of 127 takes 129, one of
+ * 128 takes 131, and so on at 16384. */
+static void can_size_table(void **state)
+{
+    static const struct {
+        uint64_t bytes;
+        bool can;
+    } table[] = {{1, false},   {17, false}, {19, false},  {20, true},    {45, true},    {146, true},
+                 {147, false}, {148, true}, {1024, true}, {16384, true}, {16385, false}};
+    struct generator_options options = {.devices = 10, .prefix = "device-"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
+        struct generator *generator;
+
+        options.packet_bytes = table[i].bytes;
+        assert_int_equal(generator_can_size(&options), table[i].can);
+        generator = generator_create(&options);
+        assert_int_equal(generator != NULL, table[i].can);
+        generator_destroy(generator);
+    }
+    for (options.packet_bytes = 20; options.packet_bytes <= 16384; options.packet_bytes++) {
+        if (generator_can_size(&options))
+            check_sized(options.devices, options.prefix, 8, options.packet_bytes);
+        else
+            assert_int_equal(options.packet_bytes, 147);
+    }
+}
+
+static void device_with_a_period_repeats(void **state)
+{
+    struct generator_options options = {.devices = 1000, .prefix = "", .zipf = 1, .period = 7};
+    struct generator *generator = generator_create(&options), *endless;
+    unsigned same = 0;
+
+    (void)state;
+    options.period = 0;
+    endless = generator_create(&options);
+    for (uint64_t i = 0; i < 7 * 20; i++) {
+        assert_int_equal(generator_device(generator, i), generator_device(endless, i % 7));
+        same += generator_device(generator, i) == generator_device(endless, i);
+    }
+    assert_in_range(same, 7, 60);
+    generator_destroy(generator);
+    generator_destroy(endless);
+}
+
+/* The head of Zipf's law, as far as device numbers go; test_client_zipf.c tests the law. */
+static void device_zipf_favours_the_first(void **state)
+{
+    enum { PACKETS = 100000 };
+    struct generator_options options = {.devices = 1000000, .prefix = "", .zipf = 1};
+    struct generator *generator = generator_create(&options);
+    unsigned counts[3] = {0};
+
+    (void)state;
+    for (uint64_t i = 0; i < PACKETS; i++) {
+        uint64_t device = generator_device(generator, i);
+
+        assert_in_range(device, 0, options.devices - 1);
+        if (device < 3)
+            counts[device]++;
+    }
+    /* 1 / (ln 10^6 + 0.577) of the packets, a half and a third of that: 6948, 3474, 2316 */
+    assert_in_range(counts[0], 6700, 7200);
+    assert_in_range(counts[1], 3300, 3650);
+    assert_in_range(counts[2], 2170, 2460);
+    generator_destroy(generator);
+}
+
 static void check_json(const ProtobufCBinaryData *payload)
 {
     cJSON *json = cJSON_ParseWithLength((const char *)payload->data, payload->len);
@@ -232,7 +349,7 @@ static void fill_json_payload_is_json(void **state)
 static void create_long_prefix_fails(void **state)
 {
     char prefix[GENERATOR_PREFIX_MAX_BYTES + 2];
-    struct generator_options options = {1, 1, GENERATOR_MIX, prefix};
+    struct generator_options options = {.devices = 1, .payload = GENERATOR_MIX, .prefix = prefix};
 
     (void)state;
     memset(prefix, 'x', sizeof prefix);
@@ -242,32 +359,6 @@ static void create_long_prefix_fails(void **state)
     options.devices = 0;
     assert_null(generator_create(&options));
     generator_destroy(NULL);
-}
-
-static void totals_write_lists_devices(void **state)
-{
-    struct generator *generator = make(1, 3, GENERATOR_MIX, "d");
-    struct device_totals *totals = device_totals_create(generator, 3);
-    unsigned long long ok[3] = {0}, failed[3] = {0};
-    char expected[256], *text = NULL;
-    size_t size = 0, used = 0;
-    FILE *out = open_memstream(&text, &size);
-
-    (void)state;
-    assert_non_null(totals);
-    for (uint64_t i = 0; i < 70; i++)
-        (i < 50 ? ok : failed)[generator_device(generator, i)]++;
-    device_totals_add(totals, 0, 50, true);
-    device_totals_add(totals, 50, 20, false);
-    assert_int_equal(device_totals_write(totals, "d", out), 0);
-    fclose(out);
-    for (int i = 0; i < 3; i++)
-        used += (size_t)snprintf(expected + used, sizeof expected - used, "d%d\t%llu\t%llu\n", i,
-                                 ok[i], failed[i]);
-    assert_string_equal(text, expected);
-    free(text);
-    device_totals_destroy(totals);
-    generator_destroy(generator);
 }
 
 int main(void)
@@ -280,8 +371,11 @@ int main(void)
         cmocka_unit_test(device_other_seed_other_devices),
         cmocka_unit_test(device_many_packets_spread_evenly),
         cmocka_unit_test(fill_json_payload_is_json),
+        cmocka_unit_test(fill_sized_packets_have_the_size),
+        cmocka_unit_test(can_size_table),
+        cmocka_unit_test(device_with_a_period_repeats),
+        cmocka_unit_test(device_zipf_favours_the_first),
         cmocka_unit_test(create_long_prefix_fails),
-        cmocka_unit_test(totals_write_lists_devices),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,8 +23,8 @@ static void load_nothing_gives_defaults(void **state)
 
     (void)state;
     assert_int_equal(load(&options, error, NULL, NULL), 0);
-    assert_string_equal(options.host, "127.0.0.1");
-    assert_string_equal(options.port, "50051");
+    assert_string_equal(options.server.host, "127.0.0.1");
+    assert_string_equal(options.server.port, "50051");
     assert_int_equal(options.packets, 10000);
     assert_int_equal(options.devices, 100);
     assert_int_equal(options.payload, GENERATOR_MIX);
@@ -35,6 +35,10 @@ static void load_nothing_gives_defaults(void **state)
     assert_string_equal(options.id_prefix, "device-");
     assert_int_equal(options.timeout_ms, 60000);
     assert_null(options.expect);
+    assert_true(options.zipf_exponent == 0);
+    assert_int_equal(options.packet_bytes, 0);
+    assert_false(options.replay);
+    assert_int_equal(send_options_generator(&options).period, 0);
     send_options_free(&options);
 }
 
@@ -71,8 +75,8 @@ static void load_targets_table(void **state)
         if (result) {
             assert_non_null(strstr(error, "--target"));
         } else {
-            assert_string_equal(options.host, table[i].host);
-            assert_string_equal(options.port, table[i].port);
+            assert_string_equal(options.server.host, table[i].host);
+            assert_string_equal(options.server.port, table[i].port);
         }
         send_options_free(&options);
     }
@@ -81,8 +85,24 @@ static void load_targets_table(void **state)
 static void load_bad_values_are_refused(void **state)
 {
     static const char *const table[][2] = {
-        {"--n", "0"},     {"--devices", "0"},    {"--connections", "0"}, {"--payload", "xml"},
-        {"--rate", "-1"}, {"--timeout-ms", "x"}, {"--packets", "10000"},
+        {"--n", "0"},
+        {"--devices", "0"},
+        {"--connections", "0"},
+        {"--payload", "xml"},
+        {"--rate", "-1"},
+        {"--timeout-ms", "x"},
+        {"--packets", "10000"},
+        {"--zipf", "-1"},
+        {"--zipf", "x"},
+        {"--zipf", "1.2.3"},
+        {"--zipf", "10.1"},
+        {"--zipf", "1e0"},
+        {"--zipf", "."},
+        {"--packet-bytes", "10"},
+        {"--packet-bytes", "148"},
+        {"--packet-bytes", "16385"},
+        {"--frame-packets", "1"},
+        {"--replay-mib", "0"},
     };
     struct send_options options;
     char error[OPT_ERROR_BYTES], prefix[GENERATOR_PREFIX_MAX_BYTES + 2];
@@ -99,12 +119,34 @@ static void load_bad_values_are_refused(void **state)
     send_options_free(&options);
 }
 
+static void load_replay_gives_a_period(void **state)
+{
+    struct send_options options;
+    char error[OPT_ERROR_BYTES];
+    char words[][20] = {"tally-send", "--replay",       "--n", "1000000000",      "--zipf",
+                        "1.05",       "--packet-bytes", "45",  "--frame-packets", "1"};
+    char *argv[ARRAY_LENGTH(words) + 1] = {NULL};
+    struct generator_options generator;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(words); i++)
+        argv[i] = words[i];
+    assert_int_equal(send_options_load(&options, ARRAY_LENGTH(words), argv, error), 0);
+    generator = send_options_generator(&options);
+    assert_int_equal(generator.period, (1 << 20) / 50);
+    assert_true(generator.zipf == 1.05);
+    assert_int_equal(generator.packet_bytes, 45);
+    assert_int_equal(options.frame_packets, 1);
+    send_options_free(&options);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(load_nothing_gives_defaults),
         cmocka_unit_test(load_targets_table),
         cmocka_unit_test(load_bad_values_are_refused),
+        cmocka_unit_test(load_replay_gives_a_period),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* The RPC session against a server session of nghttp2, with bytes carried by hand: no socket. */
+/* Both kinds of RPC sessions against a server session of nghttp2, with bytes carried by hand: no
+ * socket. */
 #include "client/rpc_failure.h"
 #include "client/rpc_session.h"
 #include "tests/unit/unit.h"
@@ -11,6 +12,7 @@ enum answer { ANSWER_ACK, ANSWER_EARLY, ANSWER_RESET, ANSWER_NOTHING };
 
 /* Both ends, and what happened. */
 struct pair {
+    bool frames; /* the owner writes whole DATA frames */
     struct rpc_session *client;
     nghttp2_session *server;
     enum answer answer;
@@ -39,6 +41,28 @@ static size_t fill(void *context, struct rpc_call *call, uint8_t *out, size_t ro
     pair->to_send -= length;
     pair->allowed -= length;
     *end = pair->to_send == 0;
+    return length;
+}
+
+/* As fill() does it, with the frame around. */
+static size_t frames(void *context, struct rpc_call *call, int32_t stream_id, struct output *out,
+                     size_t window, bool *end)
+{
+    size_t room = window < 16384 ? window : 16384, length;
+    uint8_t *frame = output_claim(out, 9 + room);
+
+    assert_non_null(frame);
+    assert_in_range(room, 1, 16384);
+    length = fill(context, call, frame + 9, room, end);
+    if (length == 0 && !*end)
+        return 0;
+    memcpy(frame, (const uint8_t[9]){0}, 9);
+    frame[1] = (uint8_t)(length >> 8);
+    frame[2] = (uint8_t)length;
+    frame[4] = *end ? NGHTTP2_FLAG_END_STREAM : 0;
+    frame[7] = (uint8_t)(stream_id >> 8);
+    frame[8] = (uint8_t)stream_id;
+    output_keep(out, 9 + length);
     return length;
 }
 
@@ -100,12 +124,15 @@ static int on_server_data(nghttp2_session *server, uint8_t flags, int32_t stream
     return 0;
 }
 
-static void open_pair(struct pair *pair, enum answer answer, uint64_t body_bytes)
+/* `state` is the kind of session, as main() gives it. */
+static void open_pair(struct pair *pair, void **state, enum answer answer, uint64_t body_bytes)
 {
-    static const struct rpc_handler handler = {fill, ended};
+    static const struct rpc_handler handlers[] = {{.fill = fill, .ended = ended},
+                                                  {.frames = frames, .ended = ended}};
     nghttp2_session_callbacks *callbacks;
 
     memset(pair, 0, sizeof *pair);
+    pair->frames = *(const bool *)*state;
     pair->answer = answer;
     pair->to_send = body_bytes;
     pair->allowed = UINT64_MAX;
@@ -115,7 +142,7 @@ static void open_pair(struct pair *pair, enum answer answer, uint64_t body_bytes
     assert_int_equal(nghttp2_session_server_new(&pair->server, callbacks, pair), 0);
     nghttp2_session_callbacks_del(callbacks);
     assert_int_equal(nghttp2_submit_settings(pair->server, 0, NULL, 0), 0);
-    pair->client = rpc_session_create("localhost:1", &handler, pair);
+    pair->client = rpc_session_create("localhost:1", &handlers[pair->frames], pair);
     assert_non_null(pair->client);
     assert_int_equal(rpc_call_start(pair->client, &pair->call, 5), 0);
 }
@@ -126,24 +153,38 @@ static void close_pair(struct pair *pair)
     nghttp2_session_del(pair->server);
 }
 
+static void deliver(struct pair *pair, const struct output *out, size_t step)
+{
+    for (size_t i = out->first; i < out->first + out->count; i++) {
+        const uint8_t *bytes = out->pieces[i].iov_base;
+
+        for (size_t used = 0, part; used < out->pieces[i].iov_len; used += part) {
+            part = out->pieces[i].iov_len - used < step ? out->pieces[i].iov_len - used : step;
+            assert_int_equal(nghttp2_session_mem_recv(pair->server, bytes + used, part), part);
+        }
+    }
+}
+
 /* Carries bytes both ways, at most `step` at a time, until neither side has any. */
 static void carry(struct pair *pair, size_t step)
 {
-    uint8_t buffer[40000];
+    uint8_t store[70000];
     const uint8_t *answer;
-    int length;
+    struct output out;
     ssize_t back;
     bool moved = true;
 
     while (moved) {
         moved = false;
-        while ((length = rpc_session_pull(pair->client, buffer, step)) > 0) {
+        for (;;) {
+            output_init(&out, store, pair->frames ? sizeof store : step);
+            assert_int_equal(rpc_session_pull(pair->client, &out), 0);
+            if (out.length == 0)
+                break;
             moved = true;
             rpc_session_handed(pair->client, 0, 42);
-            assert_int_equal(nghttp2_session_mem_recv(pair->server, buffer, (size_t)length),
-                             length);
+            deliver(pair, &out, step);
         }
-        assert_int_equal(length, 0);
         while ((back = nghttp2_session_mem_send(pair->server, &answer)) > 0) {
             moved = true;
             for (ssize_t i = 0; i < back; i += (ssize_t)step) {
@@ -159,11 +200,10 @@ static void call_any_step_is_acknowledged(void **state)
 {
     static const size_t steps[] = {1, 7, 1000, 16393, 40000};
 
-    (void)state;
     for (size_t i = 0; i < ARRAY_LENGTH(steps); i++) {
         struct pair pair;
 
-        open_pair(&pair, ANSWER_ACK, 100000);
+        open_pair(&pair, state, ANSWER_ACK, 100000);
         carry(&pair, steps[i]);
         assert_int_equal(pair.ended, 1);
         assert_string_equal(pair.outcome.message, "");
@@ -178,8 +218,7 @@ static void call_wrong_count_fails(void **state)
 {
     struct pair pair;
 
-    (void)state;
-    open_pair(&pair, ANSWER_ACK, 10);
+    open_pair(&pair, state, ANSWER_ACK, 10);
     pair.call.packets = 6;
     carry(&pair, 1000);
     assert_int_equal(pair.outcome.status, GRPC_DATA_LOSS);
@@ -192,8 +231,7 @@ static void call_again_after_early_error_works(void **state)
 {
     struct pair pair;
 
-    (void)state;
-    open_pair(&pair, ANSWER_EARLY, 1000000);
+    open_pair(&pair, state, ANSWER_EARLY, 1000000);
     carry(&pair, 1000);
     assert_int_equal(pair.ended, 1);
     assert_int_equal(pair.outcome.status, GRPC_UNAVAILABLE);
@@ -214,8 +252,7 @@ static void call_reset_is_unavailable(void **state)
 {
     struct pair pair;
 
-    (void)state;
-    open_pair(&pair, ANSWER_RESET, 1000000);
+    open_pair(&pair, state, ANSWER_RESET, 1000000);
     carry(&pair, 1000);
     assert_int_equal(pair.ended, 1);
     assert_int_equal(pair.outcome.status, GRPC_UNAVAILABLE);
@@ -227,8 +264,7 @@ static void fill_nothing_waits_for_resume(void **state)
 {
     struct pair pair;
 
-    (void)state;
-    open_pair(&pair, ANSWER_ACK, 30);
+    open_pair(&pair, state, ANSWER_ACK, 30);
     pair.allowed = 10;
     carry(&pair, 1000);
     assert_int_equal(pair.body_bytes, 10);
@@ -248,8 +284,7 @@ static void goaway_lets_calls_end_and_takes_no_more(void **state)
     struct rpc_outcome outcome;
     struct pair pair;
 
-    (void)state;
-    open_pair(&pair, ANSWER_ACK, 30);
+    open_pair(&pair, state, ANSWER_ACK, 30);
     pair.allowed = 10;
     carry(&pair, 1000);
     assert_int_equal(nghttp2_submit_goaway(pair.server, 0, 1, NGHTTP2_NO_ERROR, NULL, 0), 0);
@@ -270,8 +305,7 @@ static void goaway_before_the_call_ends_it(void **state)
 {
     struct pair pair;
 
-    (void)state;
-    open_pair(&pair, ANSWER_NOTHING, 30);
+    open_pair(&pair, state, ANSWER_NOTHING, 30);
     carry(&pair, 1000);
     assert_int_equal(pair.ended, 0);
     assert_int_equal(nghttp2_submit_goaway(pair.server, 0, 0, NGHTTP2_ENHANCE_YOUR_CALM, NULL, 0),
@@ -289,8 +323,7 @@ static void push_http1_is_a_breach(void **state)
     struct rpc_outcome outcome;
     struct pair pair;
 
-    (void)state;
-    open_pair(&pair, ANSWER_NOTHING, 30);
+    open_pair(&pair, state, ANSWER_NOTHING, 30);
     assert_false(rpc_session_over(pair.client, &outcome));
     assert_int_equal(rpc_session_push(pair.client, (const uint8_t *)text, sizeof text - 1), 0);
     assert_true(rpc_session_over(pair.client, &outcome));
@@ -304,8 +337,7 @@ static void fail_ends_open_calls_once(void **state)
     const struct rpc_outcome lost = {GRPC_UNAVAILABLE, "connection lost", false, 0};
     struct pair pair;
 
-    (void)state;
-    open_pair(&pair, ANSWER_NOTHING, 30);
+    open_pair(&pair, state, ANSWER_NOTHING, 30);
     assert_int_equal(rpc_session_fail(pair.client, &lost), 1);
     assert_int_equal(pair.ended, 1);
     assert_string_equal(pair.outcome.message, "connection lost");
@@ -314,18 +346,21 @@ static void fail_ends_open_calls_once(void **state)
     close_pair(&pair);
 }
 
+#define BOTH(test)                                                                                 \
+    {#test "/fill", test, NULL, NULL, &fills},                                                     \
+    {                                                                                              \
+#test "/frames", test, NULL, NULL, &writes_frames                                          \
+    }
+
 int main(void)
 {
+    static bool fills = false, writes_frames = true;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(call_any_step_is_acknowledged),
-        cmocka_unit_test(call_wrong_count_fails),
-        cmocka_unit_test(call_again_after_early_error_works),
-        cmocka_unit_test(call_reset_is_unavailable),
-        cmocka_unit_test(fill_nothing_waits_for_resume),
-        cmocka_unit_test(goaway_lets_calls_end_and_takes_no_more),
-        cmocka_unit_test(goaway_before_the_call_ends_it),
-        cmocka_unit_test(push_http1_is_a_breach),
-        cmocka_unit_test(fail_ends_open_calls_once),
+        BOTH(call_any_step_is_acknowledged),      BOTH(call_wrong_count_fails),
+        BOTH(call_again_after_early_error_works), BOTH(call_reset_is_unavailable),
+        BOTH(fill_nothing_waits_for_resume),      BOTH(goaway_lets_calls_end_and_takes_no_more),
+        BOTH(goaway_before_the_call_ends_it),     BOTH(push_http1_is_a_breach),
+        BOTH(fail_ends_open_calls_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,13 +6,13 @@ from .env import PATIENCE, program
 
 class Sender:
     """One run of tally-send against `target`, begun at once. `options` are named as on its
-    command line."""
+    command line; a flag is True."""
 
     def __init__(self, directory, target, **options):
         self.expect_path = directory / f"expect-{id(self):x}.tsv"
         arguments = [program("tally-send"), "--target", target, "--expect", str(self.expect_path)]
         for name, value in options.items():
-            arguments += ["--" + name.replace("_", "-"), str(value)]
+            arguments += ["--" + name.replace("_", "-")] + ([] if value is True else [str(value)])
         self.process = subprocess.Popen(
             arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )

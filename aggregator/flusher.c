@@ -37,7 +37,8 @@ struct flusher {
     struct flusher_options options;
     struct ledger *ledger;
     struct counters *pending;
-    struct batch batch;
+    struct batch batches[2];
+    struct batch *batch, *next; /* the one to be committed, and the one behind it */
     struct balance_values values;
     pthread_t thread;
     bool started;
@@ -62,6 +63,8 @@ struct flusher *flusher_create(const struct flusher_options *options)
     if (!flusher)
         return NULL;
     flusher->options = *options;
+    flusher->batch = &flusher->batches[0];
+    flusher->next = &flusher->batches[1];
     sem_init(&flusher->probed, 0, 0);
     flusher->ledger = ledger_create(&flusher->options.redis, options->instance, options->stats);
     flusher->pending = counters_create(&options->hash_key, (size_t)options->max_devices);
@@ -214,7 +217,7 @@ static void note_trouble(struct flusher *flusher, const char *why)
  * in Redis nowhere and must be tried again. */
 static bool settle_batch(struct flusher *flusher)
 {
-    struct batch *batch = &flusher->batch;
+    struct batch *batch = flusher->batch;
     uint64_t refused = 0, packets = batch_packets(batch);
 
     for (size_t i = 0; i < batch->count; i++) {
@@ -252,7 +255,8 @@ static bool commit_batch(struct flusher *flusher)
         commits_exchange_begun(flusher->options.commits);
         if (stopping(flusher))
             ledger_set_timeout(flusher->ledger, STOP_TIMEOUT_MS);
-        result = ledger_commit(flusher->ledger, &flusher->batch);
+        result = ledger_commit(flusher->ledger, flusher->batch,
+                               flusher->next->count ? flusher->next : NULL);
         if (result == LEDGER_FENCED) {
             note_fenced(flusher);
             return false;
@@ -270,16 +274,27 @@ static bool commit_batch(struct flusher *flusher)
     return false;
 }
 
+/* Freezes the next batch of what is pending. Returns its entries, 0 when nothing is. */
+static size_t fill(struct flusher *flusher, struct batch *batch)
+{
+    size_t count = batch_fill(batch, flusher->pending, LANE_COUNTS);
+
+    return count ? count : batch_fill(batch, flusher->pending, LANE_QUARANTINE);
+}
+
 /* Commits all that is pending, then tells the workers. Returns false when it gave up. */
 static bool commit_pending(struct flusher *flusher)
 {
     const struct flusher_options *options = &flusher->options;
-    struct batch *batch = &flusher->batch;
 
-    while (batch_fill(batch, flusher->pending, LANE_COUNTS) ||
-           batch_fill(batch, flusher->pending, LANE_QUARANTINE)) {
+    while (flusher->batch->count || fill(flusher, flusher->batch)) {
+        struct batch *batch = flusher->batch;
+
+        fill(flusher, flusher->next);
         if (!commit_batch(flusher))
             return false;
+        flusher->batch = flusher->next;
+        flusher->next = batch;
     }
     commits_publish(options->commits, flusher->cut);
     for (size_t i = 0; i < options->cut_count; i++)
@@ -365,8 +380,9 @@ static struct flusher_result take_stock(struct flusher *flusher)
     uint64_t n;
 
     if (ledger_unresolved(flusher->ledger))
-        left.unknown = batch_packets(&flusher->batch);
-    batch_return(&flusher->batch, flusher->pending);
+        left.unknown = batch_packets(flusher->batch);
+    batch_return(flusher->batch, flusher->pending);
+    batch_return(flusher->next, flusher->pending);
     while ((counter = counters_pop(flusher->pending, LANE_QUARANTINE, &n)))
         counters_add(flusher->pending, LANE_COUNTS, counter, n);
     while ((counter = counters_pop(flusher->pending, LANE_COUNTS, &n))) {

@@ -5,16 +5,27 @@
  *             nothing yet (UNKNOWN), "batch n is not in" (READY), "batch n is in" (APPLIED), "a
  *             later instance of my name has started" (FENCED). n is always committed + 1.
  *   locate    Reaches READY or APPLIED from UNKNOWN: connect, WATCH ledger, HMGET ledger.
- *   transact  From READY: sends MULTI, the HINCRBYs, HSET ledger, EXPIRE, EXEC, and behind it
- *             WATCH and HMGET, which give the next position in the same round trip.
+ *   transact  From READY: sends MULTI and the HINCRBYs, unless they were sent ahead; then HSET
+ *             ledger, EXPIRE, EXEC, and behind it WATCH and HMGET, which give the next position in
+ *             the same round trip; and ahead of time MULTI and the HINCRBYs of the batch behind it.
  *   verify    From APPLIED: the transaction went in, but its reply was lost; finds out which of
  *             its HINCRBYs Redis refused.
  *
- * Why a batch cannot go in twice: a transaction is sent only from READY, that is, after the ledger
+ * Why a batch cannot go in twice: an EXEC is sent only from READY, that is, after the ledger
  * was read without n and with the WATCH armed before that read. Should any other transaction that
  * carries n (our own, late, from a connection given up) be executed in between, it changes the
  * ledger, so ours returns nil; and should ours be first, it changes the ledger under the other's
  * WATCH. Of all the transactions with number n, one goes in.
+ *
+ * Why counts may be sent ahead: Redis only queues what stands behind a MULTI, and forgets it with
+ * the connection. (Should MULTI be refused, by an ACL, it would execute them at once: they are sent
+ * ahead only behind a batch whose own MULTI was taken.) Until its EXEC is sent a batch is not in
+ * flight, whatever Redis holds of it. The look stands in front of the MULTI, since Redis refuses
+ * WATCH within one; so the guard covers the counts sent ahead as it covers all others. When the
+ * batch in front of them turns out not to be in, something must be asked that cannot be asked
+ * within a MULTI, so the connection is given up. Sending while replies wait to be read cannot end
+ * in two sides that wait for each other: Redis keeps replies in memory and goes on reading, and no
+ * send waits longer than the timeout.
  *
  * Why a batch is not lost: committed grows only on EXEC's own reply, or on APPLIED.
  *
@@ -130,47 +141,97 @@ static void mark_refused(struct ledger *ledger, struct batch *batch, const redis
         log_error("the ledger %s could not be written: %.200s", ledger->key, hset->str);
 }
 
+/* Sends what Redis has not got yet of a batch, up to its EXEC and the look behind. */
+static int send_batch(struct ledger *ledger, const struct batch *batch)
+{
+    struct transaction_look after = as_it_should_be(ledger);
+
+    after.batch++;
+    if (ledger->ahead != batch)
+        transaction_append_counts(&ledger->resp, batch_key(ledger, batch), batch);
+    ledger->ahead = NULL;
+    transaction_append_commit(&ledger->resp, ledger->key, &after);
+    return transaction_send(ledger->context, &ledger->resp);
+}
+
+/* Sends the counts of the next batch, for Redis to queue. */
+static int send_ahead(struct ledger *ledger, const struct batch *next)
+{
+    transaction_append_counts(&ledger->resp, batch_key(ledger, next), next);
+    ledger->ahead = next;
+    return transaction_send(ledger->context, &ledger->resp);
+}
+
+/* Sends the batch, and the counts of the next one (or NULL) while Redis executes it. Returns EXEC's
+ * reply, with the first error before it in `why` ("" before); NULL when the connection failed. */
+static redisReply *exchange(struct ledger *ledger, const struct batch *batch,
+                            const struct batch *next, char why[REDIS_ERROR_BYTES])
+{
+    redisContext *context = ledger->context;
+
+    if (send_batch(ledger, batch) ||
+        transaction_skip(context, TRANSACTION_COUNTS_REPLIES, why, REDIS_ERROR_BYTES))
+        return NULL;
+    if (why[0])
+        next = NULL; /* MULTI was refused, and without it Redis would not queue but execute */
+    if ((next && send_ahead(ledger, next)) ||
+        transaction_skip(context, batch->count + TRANSACTION_COMMIT_REPLIES, why,
+                         REDIS_ERROR_BYTES))
+        return NULL;
+    return transaction_receive(context);
+}
+
+/* Judges EXEC's reply; `why` is the first error before it, or "". Sets *done when the batch is in.
+ * LEDGER_OK without that means that the guard tripped. */
+static enum ledger_result judge_exec(struct ledger *ledger, struct batch *batch, bool sent_before,
+                                     const redisReply *exec, const char *why, bool *done)
+{
+    enum ledger_result result;
+
+    *done = exec->type == REDIS_REPLY_ARRAY &&
+            exec->elements == batch->count + TRANSACTION_COMMIT_RESULTS;
+    if (*done) {
+        mark_refused(ledger, batch, exec);
+        note_committed(ledger);
+        return LEDGER_OK;
+    }
+    if (exec->type == REDIS_REPLY_NIL) {
+        ledger->in_flight = sent_before; /* this one, at least, is known not to be in */
+        return LEDGER_OK;
+    }
+    if (exec->type != REDIS_REPLY_ERROR)
+        return ledger_broken(ledger, "committing");
+    /* EXECABORT: none of it is in. Another error (EXEC without MULTI, say) promises nothing. */
+    if (strncmp(exec->str, "EXECABORT", 9) == 0)
+        ledger->in_flight = sent_before;
+    result = ledger_unavailable(ledger, "committing", why[0] ? why : exec->str);
+    ledger_disconnect(ledger); /* it may be a replica by now, and the name lead elsewhere */
+    return result;
+}
+
 /* Sends the batch and receives EXEC's reply and the next position. LEDGER_OK with *done false
  * means that the guard tripped, and the position tells what next. */
-static enum ledger_result transact(struct ledger *ledger, struct batch *batch, bool *done)
+static enum ledger_result transact(struct ledger *ledger, struct batch *batch,
+                                   const struct batch *next, bool *done)
 {
-    char why[REDIS_ERROR_BYTES];
-    enum ledger_result result = LEDGER_OK;
-    struct transaction_look next = as_it_should_be(ledger);
+    char why[REDIS_ERROR_BYTES] = "";
     bool sent_before = ledger->in_flight;
+    enum ledger_result result;
     redisReply *exec;
 
     *done = false;
-    next.batch++;
-    transaction_render_batch(&ledger->resp, batch_key(ledger, batch), batch, ledger->key, &next);
     if (sent_before)
         stats_add(&ledger->stats->batches_resent, 1);
     ledger->in_flight = true;
-    if (transaction_send(ledger->context, &ledger->resp) ||
-        transaction_skip(ledger->context, batch->count + TRANSACTION_OTHER_REPLIES, why,
-                         sizeof why) ||
-        !(exec = transaction_receive(ledger->context)))
+    exec = exchange(ledger, batch, next, why);
+    if (!exec)
         return ledger_broken(ledger, "committing");
-    if (exec->type == REDIS_REPLY_ARRAY &&
-        exec->elements == batch->count + TRANSACTION_OTHER_RESULTS) {
-        mark_refused(ledger, batch, exec);
-        note_committed(ledger);
-        *done = true;
-    } else if (exec->type == REDIS_REPLY_NIL) {
-        ledger->in_flight = sent_before; /* this one, at least, is known not to be in */
-    } else if (exec->type == REDIS_REPLY_ERROR) {
-        /* EXECABORT: none of it is in. Another error (EXEC without MULTI, say) promises nothing. */
-        if (strncmp(exec->str, "EXECABORT", 9) == 0)
-            ledger->in_flight = sent_before;
-        result = ledger_unavailable(ledger, "committing", why[0] ? why : exec->str);
-        ledger_disconnect(
-            ledger); /* this Redis may be a replica by now, and the name lead elsewhere */
-    } else {
-        result = ledger_broken(ledger, "committing");
-    }
+    result = judge_exec(ledger, batch, sent_before, exec, why, done);
     freeReplyObject(exec);
 
     ledger->position = POSITION_UNKNOWN;
+    if (!*done && ledger->ahead)
+        ledger_disconnect(ledger); /* nothing can be asked while its MULTI is open */
     if (ledger->context) {
         enum ledger_result looked = ledger_receive_position(ledger);
 
@@ -186,7 +247,7 @@ static enum ledger_result find_refused(struct ledger *ledger, struct batch *batc
     redisReply *fields;
     bool wrong_type;
 
-    transaction_render_fields(&ledger->resp, batch_key(ledger, batch), batch);
+    transaction_append_fields(&ledger->resp, batch_key(ledger, batch), batch);
     if (transaction_send(ledger->context, &ledger->resp) ||
         !(fields = transaction_receive(ledger->context)))
         return ledger_broken(ledger, "verifying a batch");
@@ -218,7 +279,8 @@ static enum ledger_result verify(struct ledger *ledger, struct batch *batch)
     return LEDGER_OK;
 }
 
-enum ledger_result ledger_commit(struct ledger *ledger, struct batch *batch)
+enum ledger_result ledger_commit(struct ledger *ledger, struct batch *batch,
+                                 const struct batch *next)
 {
     thread_assert_role(THREAD_FLUSHER);
     for (int attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
@@ -233,7 +295,7 @@ enum ledger_result ledger_commit(struct ledger *ledger, struct batch *batch)
             return verify(ledger, batch);
         if (unresolved && attempt == 0)
             stats_add(&ledger->stats->outcomes_not_applied, 1);
-        result = transact(ledger, batch, &done);
+        result = transact(ledger, batch, next, &done);
         if (done || result != LEDGER_OK)
             return result;
     }
@@ -250,12 +312,14 @@ enum ledger_result ledger_commit(struct ledger *ledger, struct batch *batch)
 static enum ledger_result renew(struct ledger *ledger)
 {
     const struct transaction_look now = as_it_should_be(ledger);
-    char why[REDIS_ERROR_BYTES];
+    char why[REDIS_ERROR_BYTES] = "";
     redisReply *exec;
 
-    transaction_render_batch(&ledger->resp, NULL, NULL, ledger->key, &now);
+    transaction_append_counts(&ledger->resp, NULL, NULL);
+    transaction_append_commit(&ledger->resp, ledger->key, &now);
     if (transaction_send(ledger->context, &ledger->resp) ||
-        transaction_skip(ledger->context, TRANSACTION_OTHER_REPLIES, why, sizeof why) ||
+        transaction_skip(ledger->context, TRANSACTION_COUNTS_REPLIES + TRANSACTION_COMMIT_REPLIES,
+                         why, sizeof why) ||
         !(exec = transaction_receive(ledger->context)))
         return ledger_broken(ledger, "renewing the ledger");
     if (exec->type == REDIS_REPLY_ARRAY) {
@@ -272,7 +336,7 @@ enum ledger_result ledger_probe(struct ledger *ledger)
 
     thread_assert_role(THREAD_FLUSHER);
     if (ledger->position == POSITION_READY) {
-        transaction_render_look(&ledger->resp, ledger->key);
+        transaction_append_look(&ledger->resp, ledger->key);
         if (transaction_send(ledger->context, &ledger->resp))
             return ledger_broken(ledger, "reading the ledger");
         result = ledger_receive_position(ledger);

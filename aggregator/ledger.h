@@ -39,16 +39,21 @@ void ledger_set_timeout(struct ledger *ledger, uint64_t timeout_ms);
 
 /* Commits a batch. On LEDGER_OK it is in Redis once, apart from the entries that are marked
  * `refused`, which are not in it at all. On LEDGER_UNAVAILABLE it may be in Redis or not; the next
- * call must bring the same batch, unchanged, and finds out. Called by: flusher. */
-enum ledger_result ledger_commit(struct ledger *ledger, struct batch *batch) MUST_CHECK;
+ * call must bring the same batch, unchanged, and finds out.
+ *
+ * `next` is the batch to be committed after it, or NULL while that is not known: Redis is given its
+ * counts ahead, but does not execute them. Once this batch is committed, the next call must bring
+ * `next`, unchanged. Both batches are the caller's. Called by: flusher. */
+enum ledger_result ledger_commit(struct ledger *ledger, struct batch *batch,
+                                 const struct batch *next) MUST_CHECK;
 
 /* Makes sure, while nothing is to be committed, that Redis is there, that this instance is not
- * fenced, and that its ledger does not expire. Not to be called while a batch is unresolved.
- * Called by: flusher. */
+ * fenced, and that its ledger does not expire. Not to be called while a batch is unresolved or a
+ * next one was given. Called by: flusher. */
 enum ledger_result ledger_probe(struct ledger *ledger) MUST_CHECK;
 
-/* True while a batch was sent whose outcome is not known. Called by: flusher, or main once that has
- * ended. */
+/* True while the outcome of the batch at hand is not known: its EXEC was sent. Called by: flusher,
+ * or main once that has ended. */
 bool ledger_unresolved(const struct ledger *ledger);
 
 /* Why the last call was LEDGER_UNAVAILABLE: one line, without the password. Called by: flusher. */

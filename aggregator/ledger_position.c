@@ -14,6 +14,7 @@ void ledger_disconnect(struct ledger *ledger)
     if (ledger->context)
         redisFree(ledger->context);
     ledger->context = NULL;
+    ledger->ahead = NULL;
     ledger->position = POSITION_UNKNOWN;
     stats_set(&ledger->stats->redis_up, 0);
 }
@@ -82,7 +83,7 @@ static enum position judge(struct ledger *ledger, const struct transaction_look 
 /* Receives what a look gives. */
 static enum ledger_result receive_look(struct ledger *ledger, struct transaction_look *look)
 {
-    char why[REDIS_ERROR_BYTES];
+    char why[REDIS_ERROR_BYTES] = "";
     redisReply *fields;
 
     if (transaction_skip(ledger->context, TRANSACTION_LOOK_REPLIES - 1, why, sizeof why) ||
@@ -116,7 +117,7 @@ enum ledger_result ledger_receive_position(struct ledger *ledger)
 static enum ledger_result receive_epoch(struct ledger *ledger, uint64_t *epoch)
 {
     enum ledger_result result = LEDGER_OK;
-    char why[REDIS_ERROR_BYTES];
+    char why[REDIS_ERROR_BYTES] = "";
     redisReply *exec;
 
     *epoch = 0;
@@ -145,7 +146,7 @@ static enum ledger_result begin_epoch(struct ledger *ledger)
     enum ledger_result result;
     uint64_t epoch;
 
-    transaction_render_begin(&ledger->resp, ledger->key, ledger->owner);
+    transaction_append_begin(&ledger->resp, ledger->key, ledger->owner);
     if (transaction_send(ledger->context, &ledger->resp))
         return ledger_broken(ledger, "beginning an epoch");
     if ((result = receive_epoch(ledger, &epoch)) != LEDGER_OK ||
@@ -179,7 +180,7 @@ enum ledger_result ledger_locate(struct ledger *ledger)
         stats_add(&ledger->stats->redis_connects, 1);
         redis_warn_of_eviction(ledger->context);
     }
-    transaction_render_look(&ledger->resp, ledger->key);
+    transaction_append_look(&ledger->resp, ledger->key);
     if (transaction_send(ledger->context, &ledger->resp))
         return ledger_broken(ledger, "reading the ledger");
     if (ledger->epoch)

@@ -23,12 +23,15 @@ struct ledger {
     uint64_t owner;     /* random, of this process: no other start of this name has it */
     uint64_t epoch;     /* 0: not begun yet */
     uint64_t committed; /* number of the last batch known to be in Redis */
-    bool in_flight;     /* batch committed + 1 was sent at least once */
+    bool in_flight;     /* batch committed + 1 was sent at least once, its EXEC included */
     bool rolled_back;   /* Redis has lost our ledger; the next batch restores it */
+
+    /* The batch whose counts stand in a MULTI that is open on this connection; NULL: none is. */
+    const struct batch *ahead;
 
     uint64_t timeout_ms;
     uint64_t last_commit_ms;
-    struct resp resp;
+    struct resp resp; /* empty, but while commands are put together */
     char error[REDIS_ERROR_BYTES + 64];
 };
 

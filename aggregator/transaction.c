@@ -27,7 +27,7 @@ static void render_expire(struct resp *resp, const char *ledger_key)
     resp_number(resp, LEDGER_TTL_S);
 }
 
-static void append_look(struct resp *resp, const char *ledger_key)
+void transaction_append_look(struct resp *resp, const char *ledger_key)
 {
     resp_command(resp, 2);
     resp_text(resp, "WATCH");
@@ -40,15 +40,8 @@ static void append_look(struct resp *resp, const char *ledger_key)
     resp_text(resp, "batch");
 }
 
-void transaction_render_look(struct resp *resp, const char *ledger_key)
+void transaction_append_begin(struct resp *resp, const char *ledger_key, uint64_t owner)
 {
-    resp_clear(resp);
-    append_look(resp, ledger_key);
-}
-
-void transaction_render_begin(struct resp *resp, const char *ledger_key, uint64_t owner)
-{
-    resp_clear(resp);
     render_word(resp, "MULTI");
     resp_command(resp, 4);
     resp_text(resp, "HINCRBY");
@@ -62,15 +55,13 @@ void transaction_render_begin(struct resp *resp, const char *ledger_key, uint64_
     resp_number(resp, owner);
     render_expire(resp, ledger_key);
     render_word(resp, "EXEC");
-    append_look(resp, ledger_key);
+    transaction_append_look(resp, ledger_key);
 }
 
-void transaction_render_batch(struct resp *resp, const char *key, const struct batch *batch,
-                              const char *ledger_key, const struct transaction_look *ledger)
+void transaction_append_counts(struct resp *resp, const char *key, const struct batch *batch)
 {
     size_t length;
 
-    resp_clear(resp);
     render_word(resp, "MULTI");
     for (size_t i = 0; batch && i < batch->count; i++) {
         const uint8_t *id = counter_id(batch->entries[i].counter, &length);
@@ -81,6 +72,11 @@ void transaction_render_batch(struct resp *resp, const char *key, const struct b
         resp_bytes(resp, id, length);
         resp_number(resp, batch->entries[i].delta);
     }
+}
+
+void transaction_append_commit(struct resp *resp, const char *ledger_key,
+                               const struct transaction_look *ledger)
+{
     resp_command(resp, 8);
     resp_text(resp, "HSET");
     resp_text(resp, ledger_key);
@@ -92,14 +88,13 @@ void transaction_render_batch(struct resp *resp, const char *key, const struct b
     resp_number(resp, ledger->batch);
     render_expire(resp, ledger_key);
     render_word(resp, "EXEC");
-    append_look(resp, ledger_key);
+    transaction_append_look(resp, ledger_key);
 }
 
-void transaction_render_fields(struct resp *resp, const char *key, const struct batch *batch)
+void transaction_append_fields(struct resp *resp, const char *key, const struct batch *batch)
 {
     size_t length;
 
-    resp_clear(resp);
     resp_command(resp, batch->count + 2);
     resp_text(resp, "HMGET");
     resp_text(resp, key);
@@ -112,11 +107,15 @@ void transaction_render_fields(struct resp *resp, const char *key, const struct 
 
 /* ---- Sending and receiving ------------------------------------------------------------------ */
 
-int transaction_send(redisContext *context, const struct resp *resp)
+int transaction_send(redisContext *context, struct resp *resp)
 {
+    bool whole = !resp->failed;
     int done = 0;
 
-    if (resp->failed || redisAppendFormattedCommand(context, resp->bytes, resp->length) != REDIS_OK)
+    if (whole)
+        whole = redisAppendFormattedCommand(context, resp->bytes, resp->length) == REDIS_OK;
+    resp_clear(resp);
+    if (!whole)
         return -ENOMEM;
     while (!done) {
         if (redisBufferWrite(context, &done) != REDIS_OK)
@@ -134,7 +133,6 @@ redisReply *transaction_receive(redisContext *context)
 
 int transaction_skip(redisContext *context, size_t count, char *why, size_t size)
 {
-    why[0] = '\0';
     for (size_t i = 0; i < count; i++) {
         redisReply *reply = transaction_receive(context);
 

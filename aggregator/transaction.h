@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Each render function empties `resp` first. The number behind it is that of the replies. */
+/* Each append function adds commands to `resp`. The number above it is that of the replies. */
 
 /* What a ledger says; a field that is not there is 0. */
 struct transaction_look {
@@ -23,30 +23,37 @@ struct transaction_look {
 
 /* WATCH ledger, HMGET ledger epoch owner batch. */
 #define TRANSACTION_LOOK_REPLIES 2
-void transaction_render_look(struct resp *resp, const char *ledger_key);
+void transaction_append_look(struct resp *resp, const char *ledger_key);
 
 /* MULTI, HINCRBY ledger epoch 1, HSET ledger owner, EXPIRE ledger, EXEC; and a look behind them. */
 #define TRANSACTION_BEGIN_REPLIES 4 /* before EXEC's */
-void transaction_render_begin(struct resp *resp, const char *ledger_key, uint64_t owner);
+void transaction_append_begin(struct resp *resp, const char *ledger_key, uint64_t owner);
 
-/* MULTI, HINCRBY key device delta for each entry (none when `batch` is NULL), HSET ledger epoch
- * batch, EXPIRE ledger, EXEC; and a look behind them. */
-#define TRANSACTION_OTHER_REPLIES 3 /* before EXEC's, beside the HINCRBYs' */
-#define TRANSACTION_OTHER_RESULTS 2 /* in EXEC's reply, behind the HINCRBYs' */
-void transaction_render_batch(struct resp *resp, const char *key, const struct batch *batch,
-                              const char *ledger_key, const struct transaction_look *ledger);
+/* A batch's transaction in two parts, which may be sent apart: the first is only queued by Redis,
+ * and only the second has it executed. */
+
+/* MULTI, and HINCRBY key device delta for each entry (none when `batch` is NULL). */
+#define TRANSACTION_COUNTS_REPLIES 1 /* beside the HINCRBYs' */
+void transaction_append_counts(struct resp *resp, const char *key, const struct batch *batch);
+
+/* HSET ledger epoch owner batch, EXPIRE ledger, EXEC; and a look behind them. */
+#define TRANSACTION_COMMIT_REPLIES 2 /* before EXEC's */
+#define TRANSACTION_COMMIT_RESULTS 2 /* in EXEC's reply, behind the HINCRBYs' */
+void transaction_append_commit(struct resp *resp, const char *ledger_key,
+                               const struct transaction_look *ledger);
 
 /* HMGET key device ...: the fields of the batch as they are now. */
-void transaction_render_fields(struct resp *resp, const char *key, const struct batch *batch);
+void transaction_append_fields(struct resp *resp, const char *key, const struct batch *batch);
 
-/* Sends what was rendered, whole. Returns 0, -ENOMEM, or -EIO: the context is then of no use. */
-int transaction_send(redisContext *context, const struct resp *resp) MUST_CHECK;
+/* Sends what was rendered, whole, and empties `resp`. Returns 0, -ENOMEM, or -EIO: the context is
+ * then of no use. */
+int transaction_send(redisContext *context, struct resp *resp) MUST_CHECK;
 
 /* The next reply, which the caller frees; NULL when the connection failed. */
 redisReply *transaction_receive(redisContext *context) MUST_CHECK;
 
-/* Receives and frees `count` replies, keeping the first error's text in `why`, else "". Returns 0,
- * or -EIO when the connection failed. */
+/* Receives and frees `count` replies. The first error's text goes to `why`, unless that holds one
+ * already: it begins as "". Returns 0, or -EIO when the connection failed. */
 int transaction_skip(redisContext *context, size_t count, char *why, size_t size) MUST_CHECK;
 
 /* Takes the fields out of a look's HMGET reply. False when it is not such a reply, or a field is no

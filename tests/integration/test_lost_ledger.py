@@ -94,18 +94,25 @@ def test_a_ledger_lost_under_an_unknown_outcome_is_told(redis, proxy, start_tall
     tallyd.wait_for_log("nothing tells now whether it was applied")
 
 
-def test_a_transaction_that_ran_bare_is_found_in_the_ledger(start_redis, start_tallyd, closing):
-    """MULTI is forbidden in mid-run, so that its commands run one by one and EXEC fails."""
+# One batch, and one with another behind it: see BATCH_MAX in batch.h.
+@pytest.mark.parametrize("devices", [1, 3000], ids=["one batch", "two batches"])
+def test_a_transaction_that_ran_bare_is_found_in_the_ledger(
+    start_redis, start_tallyd, closing, devices
+):
+    """MULTI is forbidden in mid-run, so that its commands run one by one and EXEC fails. No counts
+    may be sent ahead then, since they would be executed at once."""
     redis = start_redis(options=["--user", "tally", "on", ">pw", "~*", "+@all"])
-    tallyd = start_tallyd(redis.port, redis_username="tally", redis_password="pw", **PATIENT)
-    assert grpc_client.send(tallyd.target, ["d"] * 2) == 2
+    login = {"redis_username": "tally", "redis_password": "pw"}
+    tallyd = start_tallyd(redis.port, flush_interval_ms=60000, **login, **PATIENT)
+    names = [f"d{i}" for i in range(devices)]
+    assert grpc_client.send(tallyd.target, names * 2) == 2 * devices
     redis.client.execute_command("ACL", "SETUSER", "tally", "-multi")
     stream = closing(OpenStream(tallyd.target))
-    stream.send(["d"] * 5)
+    stream.send(names * 5)
     stream.end()
-    assert stream.received() == 5
+    assert stream.received() == 5 * devices
     redis.client.execute_command("ACL", "SETUSER", "tally", "+multi")
-    assert_same(redis.totals(), {"d": 7})
+    assert_same(redis.totals(), dict.fromkeys(names, 7))
 
 
 def test_a_demoted_master_is_left(start_redis, start_tallyd, closing):

@@ -65,6 +65,23 @@ def test_a_field_that_cannot_be_counted_up_harms_no_other(redis, tallyd, value):
     assert tallyd.metrics()["good"] == 5
 
 
+@pytest.mark.parametrize("devices", [2000, 7000])  # fewer and more than in a transaction
+def test_many_fields_that_cannot_be_counted_up_go_to_the_quarantine(redis, tallyd, devices):
+    """Every other one is bad, so that counts are refused while others are sent ahead."""
+    names = [f"d{i}" for i in range(devices)]
+    bad, good = names[::2], names[1::2]
+    redis.client.hset(KEY, mapping=dict.fromkeys(bad, "x"))
+    for round in (1, 2):
+        assert grpc_client.send(tallyd.target, names) == devices
+        wanted = dict.fromkeys(bad, "x") | dict.fromkeys(good, str(round))
+        assert redis.client.hgetall(KEY) == wanted
+        assert redis.client.hgetall(QUARANTINE) == dict.fromkeys(bad, str(round))
+    stats = tallyd.stats()
+    assert_balance(stats)
+    assert stats["balance"]["quarantined"] == 2 * len(bad)
+    assert stats["balance"]["pending"] == 0
+
+
 def test_a_key_that_is_no_hash_is_told_and_loses_nothing(redis, tallyd):
     redis.client.set(KEY, "something else")
     send_in_quarantine(tallyd, ["a", "a", "b"], quarantined=3)

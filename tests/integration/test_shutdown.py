@@ -117,8 +117,9 @@ def send_short(tallyd, acknowledged, stopping):
             acknowledged["short"] += 1
 
 
+@pytest.mark.parametrize("devices", [3, 9000])  # less than a transaction, and several
 def test_sigterm_with_redis_away_says_what_is_lost_and_exits_3(
-    start_redis, start_tallyd, closing
+    start_redis, start_tallyd, closing, devices
 ):
     redis = start_redis(appendfsync="always")
     tallyd = start_tallyd(redis.port, drain_timeout_ms=2000, redis_grace_ms=60_000)
@@ -126,13 +127,13 @@ def test_sigterm_with_redis_away_says_what_is_lost_and_exits_3(
     redis.kill()
     streams = [closing(OpenStream(tallyd.target)) for _ in range(3)]
     for i, stream in enumerate(streams):
-        stream.send([f"lost-{i}"] * 10)
+        stream.send([f"lost-{n}" for n in range(i, devices, 3)] * 10)
         stream.end()
     wait_until(lambda: waiting_streams(tallyd) == 3, "three streams to wait for their Acks")
 
     assert tallyd.stop() == 3
     lost = tallyd.wait_for_log(r"^.*never committed.*$").group()
-    assert {"30", "3"} <= set(re.findall(r"\d+", lost)), lost
+    assert {f"{10 * devices}", f"{devices}"} <= set(re.findall(r"\d+", lost)), lost
     for stream in streams:
         assert stream.error().code() == grpc.StatusCode.UNAVAILABLE
     redis.start()

@@ -46,25 +46,24 @@ static struct batch *two_devices(struct counters *counters)
     return batch;
 }
 
-static void render_look_watches_before_it_reads(void **state)
+static void append_look_watches_before_it_reads(void **state)
 {
     struct resp resp;
 
     (void)state;
     resp_init(&resp);
-    resp_text(&resp, "left from before");
-    transaction_render_look(&resp, "k:l");
+    transaction_append_look(&resp, "k:l");
     assert_rendered(&resp, BYTES(LOOK));
     resp_fini(&resp);
 }
 
-static void render_begin_raises_the_epoch_and_signs_it(void **state)
+static void append_begin_raises_the_epoch_and_signs_it(void **state)
 {
     struct resp resp;
 
     (void)state;
     resp_init(&resp);
-    transaction_render_begin(&resp, "k:l", UINT64_MAX);
+    transaction_append_begin(&resp, "k:l", UINT64_MAX);
     assert_rendered(&resp,
                     BYTES(MULTI "*4\r\n$7\r\nHINCRBY\r\n$3\r\nk:l\r\n$5\r\nepoch\r\n$1\r\n1\r\n"
                                 "*4\r\n$4\r\nHSET\r\n$3\r\nk:l\r\n$5\r\nowner\r\n"
@@ -78,7 +77,7 @@ static const struct transaction_look ledger = {.epoch = 12, .owner = 9, .batch =
     "*8\r\n$4\r\nHSET\r\n$3\r\nk:l\r\n$5\r\nepoch\r\n$2\r\n12\r\n"                                 \
     "$5\r\nowner\r\n$1\r\n9\r\n$5\r\nbatch\r\n$3\r\n345\r\n"
 
-static void render_batch_holds_counts_and_ledger(void **state)
+static void append_counts_opens_a_transaction_and_leaves_it_open(void **state)
 {
     struct counters *counters = counters_create(&hash_key, 10);
     struct batch *batch = two_devices(counters);
@@ -87,29 +86,42 @@ static void render_batch_holds_counts_and_ledger(void **state)
     (void)state;
     resp_init(&resp);
     for (int i = 0; i < 2; i++) { /* the same again, since a batch may be sent again */
-        transaction_render_batch(&resp, "k", batch, "k:l", &ledger);
+        resp_clear(&resp);
+        transaction_append_counts(&resp, "k", batch);
         assert_rendered(&resp,
                         BYTES(MULTI "*4\r\n$7\r\nHINCRBY\r\n$1\r\nk\r\n$3\r\na\0b\r\n$1\r\n1\r\n"
                                     "*4\r\n$7\r\nHINCRBY\r\n$1\r\nk\r\n$4\r\npump\r\n$"
-                                    "19\r\n9223372036854775807\r\n" HSET_LEDGER EXPIRE EXEC LOOK));
+                                    "19\r\n9223372036854775807\r\n"));
     }
     resp_fini(&resp);
     free(batch);
     counters_destroy(counters);
 }
 
-static void render_batch_without_one_holds_the_ledger_alone(void **state)
+static void append_commit_writes_the_ledger_executes_and_looks(void **state)
 {
     struct resp resp;
 
     (void)state;
     resp_init(&resp);
-    transaction_render_batch(&resp, NULL, NULL, "k:l", &ledger);
+    transaction_append_commit(&resp, "k:l", &ledger);
+    assert_rendered(&resp, BYTES(HSET_LEDGER EXPIRE EXEC LOOK));
+    resp_fini(&resp);
+}
+
+static void append_counts_without_a_batch_opens_a_transaction(void **state)
+{
+    struct resp resp;
+
+    (void)state;
+    resp_init(&resp);
+    transaction_append_counts(&resp, NULL, NULL);
+    transaction_append_commit(&resp, "k:l", &ledger);
     assert_rendered(&resp, BYTES(MULTI HSET_LEDGER EXPIRE EXEC LOOK));
     resp_fini(&resp);
 }
 
-static void render_fields_asks_for_every_device(void **state)
+static void append_fields_asks_for_every_device(void **state)
 {
     struct counters *counters = counters_create(&hash_key, 10);
     struct batch *batch = two_devices(counters);
@@ -117,7 +129,7 @@ static void render_fields_asks_for_every_device(void **state)
 
     (void)state;
     resp_init(&resp);
-    transaction_render_fields(&resp, "k", batch);
+    transaction_append_fields(&resp, "k", batch);
     assert_rendered(&resp, BYTES("*4\r\n$5\r\nHMGET\r\n$1\r\nk\r\n$3\r\na\0b\r\n$4\r\npump\r\n"));
     resp_fini(&resp);
     free(batch);
@@ -294,11 +306,12 @@ static void was_refused_missing_field_is_not(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(render_look_watches_before_it_reads),
-        cmocka_unit_test(render_begin_raises_the_epoch_and_signs_it),
-        cmocka_unit_test(render_batch_holds_counts_and_ledger),
-        cmocka_unit_test(render_batch_without_one_holds_the_ledger_alone),
-        cmocka_unit_test(render_fields_asks_for_every_device),
+        cmocka_unit_test(append_look_watches_before_it_reads),
+        cmocka_unit_test(append_begin_raises_the_epoch_and_signs_it),
+        cmocka_unit_test(append_counts_opens_a_transaction_and_leaves_it_open),
+        cmocka_unit_test(append_commit_writes_the_ledger_executes_and_looks),
+        cmocka_unit_test(append_counts_without_a_batch_opens_a_transaction),
+        cmocka_unit_test(append_fields_asks_for_every_device),
         cmocka_unit_test(read_look_number_gives_its_value),
         cmocka_unit_test(read_look_missing_field_is_zero),
         cmocka_unit_test(read_look_anything_else_is_refused),

@@ -45,7 +45,7 @@ class Link:
         self.passed = {Way.UP: bytearray(), Way.DOWN: bytearray()}
         self.held = {Way.UP: bytearray(), Way.DOWN: bytearray()}
         self.holding = {Way.UP: False, Way.DOWN: False}
-        self.hold_marker = None
+        self.hold_marker = {Way.UP: None, Way.DOWN: None}
         self.cut_at = None  # (way, count of bytes that pass, how)
         self.cut_done = False
 
@@ -67,16 +67,16 @@ class Link:
         with self.proxy.lock:
             self.holding[way] = True
 
-    def hold_from(self, marker):
-        """As hold(Way.UP), but only from the next bytes on that begin with `marker` or hold it."""
+    def hold_from(self, marker, way=Way.UP):
+        """As hold(way), but only from the next bytes on that begin with `marker` or hold it."""
         with self.proxy.lock:
-            self.hold_marker = marker
+            self.hold_marker[way] = marker
 
     def release(self, way):
         """Lets go what was held, and everything after it."""
         with self.proxy.lock:
             self.holding[way] = False
-            self.hold_marker = None
+            self.hold_marker[way] = None
             data, self.held[way] = bytes(self.held[way]), bytearray()
             self._pass_on(way, data)
 
@@ -86,16 +86,24 @@ class Link:
         with self.proxy.lock:
             self._drop(Way.DOWN, how)
 
+    def forget(self):
+        """Gives back the memory of what passed, for a test that makes many links."""
+        with self.proxy.lock:
+            self.end(Cut.FIN)
+            for passed in self.passed.values():
+                passed.clear()
+
     def is_alive(self):
         return self.sockets[Way.UP] is not None and self.sockets[Way.DOWN] is not None
 
     # Called by the proxy's thread, under its lock
 
     def take(self, way, data):
-        if self.hold_marker and way is Way.UP and self.hold_marker in data:
-            at = data.index(self.hold_marker)
+        marker = self.hold_marker[way]
+        if marker and marker in data:
+            at = data.index(marker)
             self._pass_on(way, data[:at])
-            self.holding[way], self.hold_marker = True, None
+            self.holding[way], self.hold_marker[way] = True, None
             data = data[at:]
         if self.holding[way]:
             self.held[way] += data

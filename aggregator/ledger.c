@@ -130,14 +130,20 @@ static void note_committed(struct ledger *ledger)
     stats_add(&ledger->stats->batches_committed, 1);
 }
 
+/* NULL is an integer: see replies.h. */
+static bool is_error(const redisReply *element)
+{
+    return element && element->type == REDIS_REPLY_ERROR;
+}
+
 /* EXEC ran the commands, each for itself: reads which of them failed. */
 static void mark_refused(struct ledger *ledger, struct batch *batch, const redisReply *exec)
 {
     const redisReply *hset = exec->element[batch->count];
 
     for (size_t i = 0; i < batch->count; i++)
-        batch->entries[i].refused = exec->element[i]->type == REDIS_REPLY_ERROR;
-    if (hset->type == REDIS_REPLY_ERROR)
+        batch->entries[i].refused = is_error(exec->element[i]);
+    if (is_error(hset))
         log_error("the ledger %s could not be written: %.200s", ledger->key, hset->str);
 }
 
@@ -227,7 +233,7 @@ static enum ledger_result transact(struct ledger *ledger, struct batch *batch,
     if (!exec)
         return ledger_broken(ledger, "committing");
     result = judge_exec(ledger, batch, sent_before, exec, why, done);
-    freeReplyObject(exec);
+    replies_free(exec);
 
     ledger->position = POSITION_UNKNOWN;
     if (!*done && ledger->ahead)
@@ -253,7 +259,7 @@ static enum ledger_result find_refused(struct ledger *ledger, struct batch *batc
         return ledger_broken(ledger, "verifying a batch");
     wrong_type = fields->type == REDIS_REPLY_ERROR && strncmp(fields->str, "WRONGTYPE", 9) == 0;
     if (!wrong_type && (fields->type != REDIS_REPLY_ARRAY || fields->elements != batch->count)) {
-        freeReplyObject(fields);
+        replies_free(fields);
         return ledger_broken(ledger, "verifying a batch");
     }
     for (size_t i = 0; i < batch->count; i++) {
@@ -261,7 +267,7 @@ static enum ledger_result find_refused(struct ledger *ledger, struct batch *batc
 
         entry->refused = wrong_type || transaction_was_refused(fields->element[i], entry->delta);
     }
-    freeReplyObject(fields);
+    replies_free(fields);
     return LEDGER_OK;
 }
 
@@ -326,7 +332,7 @@ static enum ledger_result renew(struct ledger *ledger)
         ledger->rolled_back = false;
         ledger->last_commit_ms = clock_now_ms();
     }
-    freeReplyObject(exec);
+    replies_free(exec);
     return ledger_receive_position(ledger);
 }
 

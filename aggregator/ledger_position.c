@@ -93,7 +93,7 @@ static enum ledger_result receive_look(struct ledger *ledger, struct transaction
         snprintf(why, sizeof why, "%.200s", fields->str);
     else if (!why[0] && !transaction_read_look(fields, look))
         snprintf(why, sizeof why, "%.200s is not a ledger", ledger->key);
-    freeReplyObject(fields);
+    replies_free(fields);
     if (!why[0])
         return LEDGER_OK;
     ledger_disconnect(ledger);
@@ -112,27 +112,26 @@ enum ledger_result ledger_receive_position(struct ledger *ledger)
     return result;
 }
 
-/* Receives EXEC's reply to the transaction that begins an epoch. A nil one leaves 0: another
- * instance of our name has begun at the same moment. */
-static enum ledger_result receive_epoch(struct ledger *ledger, uint64_t *epoch)
+/* Receives EXEC's reply to the transaction that begins an epoch. A nil one leaves *begun false:
+ * another instance of our name has begun at the same moment. */
+static enum ledger_result receive_begun(struct ledger *ledger, bool *begun)
 {
     enum ledger_result result = LEDGER_OK;
     char why[REDIS_ERROR_BYTES] = "";
     redisReply *exec;
 
-    *epoch = 0;
+    *begun = false;
     if (transaction_skip(ledger->context, TRANSACTION_BEGIN_REPLIES, why, sizeof why) ||
         !(exec = transaction_receive(ledger->context)))
         return ledger_broken(ledger, "beginning an epoch");
     if (exec->type == REDIS_REPLY_ERROR)
         result = ledger_unavailable(ledger, "beginning an epoch", why[0] ? why : exec->str);
-    else if (exec->type == REDIS_REPLY_ARRAY && exec->elements &&
-             exec->element[0]->type == REDIS_REPLY_INTEGER)
-        *epoch = (uint64_t)exec->element[0]->integer;
+    else if (exec->type == REDIS_REPLY_ARRAY && exec->elements && !exec->element[0])
+        *begun = true; /* no error, but the integer that HINCRBY returns: see replies.h */
     else if (exec->type != REDIS_REPLY_NIL)
         result =
             ledger_unavailable(ledger, "beginning an epoch", "the ledger's epoch is no number");
-    freeReplyObject(exec);
+    replies_free(exec);
     if (result != LEDGER_OK)
         ledger_disconnect(ledger);
     return result;
@@ -144,20 +143,20 @@ static enum ledger_result begin_epoch(struct ledger *ledger)
 {
     struct transaction_look look;
     enum ledger_result result;
-    uint64_t epoch;
+    bool begun;
 
     transaction_append_begin(&ledger->resp, ledger->key, ledger->owner);
     if (transaction_send(ledger->context, &ledger->resp))
         return ledger_broken(ledger, "beginning an epoch");
-    if ((result = receive_epoch(ledger, &epoch)) != LEDGER_OK ||
+    if ((result = receive_begun(ledger, &begun)) != LEDGER_OK ||
         (result = receive_look(ledger, &look)) != LEDGER_OK)
         return result;
-    if (!epoch || look.owner != ledger->owner) {
+    if (!begun || look.owner != ledger->owner) {
         ledger_disconnect(ledger);
         return ledger_unavailable(ledger, "beginning an epoch",
                                   "another instance of this name started at the same moment");
     }
-    ledger->epoch = epoch;
+    ledger->epoch = look.epoch;
     ledger->committed = look.batch;
     ledger->position = POSITION_READY;
     ledger->last_commit_ms = clock_now_ms();
@@ -179,6 +178,7 @@ enum ledger_result ledger_locate(struct ledger *ledger)
             return ledger_unavailable(ledger, redis_address(ledger->options, address), why);
         stats_add(&ledger->stats->redis_connects, 1);
         redis_warn_of_eviction(ledger->context);
+        replies_spare(&ledger->replies, ledger->context->reader);
     }
     transaction_append_look(&ledger->resp, ledger->key);
     if (transaction_send(ledger->context, &ledger->resp))

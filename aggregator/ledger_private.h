@@ -6,6 +6,7 @@
 #define TALLYD_AGGREGATOR_LEDGER_PRIVATE_H
 
 #include "aggregator/ledger.h"
+#include "aggregator/replies.h"
 #include "aggregator/resp.h"
 
 #include <stdbool.h>
@@ -18,7 +19,8 @@ struct ledger {
     char *key;            /* of the ledger */
     char *quarantine_key; /* of the hash of refused counts */
 
-    redisContext *context; /* NULL: not connected, and position is UNKNOWN */
+    redisContext *context;  /* NULL: not connected, and position is UNKNOWN */
+    struct replies replies; /* the context's */
     enum position position;
     uint64_t owner;     /* random, of this process: no other start of this name has it */
     uint64_t epoch;     /* 0: not begun yet */

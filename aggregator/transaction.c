@@ -1,6 +1,8 @@
 /* See transaction.h; ledger.c says why the pipelines are what they are. */
 #include "aggregator/transaction.h"
 
+#include "aggregator/replies.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -140,7 +142,7 @@ int transaction_skip(redisContext *context, size_t count, char *why, size_t size
             return -EIO;
         if (reply->type == REDIS_REPLY_ERROR && !why[0])
             snprintf(why, size, "%.200s", reply->str);
-        freeReplyObject(reply);
+        replies_free(reply);
     }
     return 0;
 }

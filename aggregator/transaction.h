@@ -49,7 +49,7 @@ void transaction_append_fields(struct resp *resp, const char *key, const struct 
  * then of no use. */
 int transaction_send(redisContext *context, struct resp *resp) MUST_CHECK;
 
-/* The next reply, which the caller frees; NULL when the connection failed. */
+/* The next reply, which the caller frees with replies_free(); NULL when the connection failed. */
 redisReply *transaction_receive(redisContext *context) MUST_CHECK;
 
 /* Receives and frees `count` replies. The first error's text goes to `why`, unless that holds one

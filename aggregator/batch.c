@@ -1,31 +1,25 @@
-/* Freezing is moving: a delta is in a lane or in the batch, never in both. */
+/* What a transaction may carry, and what it does. */
 #include "aggregator/batch.h"
 
-size_t batch_fill(struct batch *batch, struct counters *pending, unsigned lane)
+void batch_begin(struct batch *batch, bool quarantine)
 {
-    size_t id_bytes = 0, length;
-
-    batch->lane = lane;
+    batch->quarantine = quarantine;
     batch->count = 0;
-    while (batch->count < BATCH_MAX && id_bytes < BATCH_MAX_ID_BYTES) {
-        struct batch_entry *entry = &batch->entries[batch->count];
-
-        entry->counter = counters_pop(pending, lane, &entry->delta);
-        if (!entry->counter)
-            break;
-        entry->refused = false;
-        counter_id(entry->counter, &length);
-        id_bytes += length;
-        batch->count++;
-    }
-    return batch->count;
+    batch->id_bytes = 0;
 }
 
-void batch_return(struct batch *batch, struct counters *pending)
+void batch_add(struct batch *batch, struct counter *counter, uint64_t delta)
 {
-    for (size_t i = 0; i < batch->count; i++)
-        counters_add(pending, batch->lane, batch->entries[i].counter, batch->entries[i].delta);
-    batch->count = 0;
+    size_t length;
+
+    batch->entries[batch->count++] = (struct batch_entry){.counter = counter, .delta = delta};
+    counter_id(counter, &length);
+    batch->id_bytes += length;
+}
+
+bool batch_is_full(const struct batch *batch)
+{
+    return batch->count == BATCH_MAX || batch->id_bytes >= BATCH_MAX_ID_BYTES;
 }
 
 uint64_t batch_packets(const struct batch *batch)

@@ -1,12 +1,11 @@
 /*
  * A batch: the frozen part of pending that one transaction carries. Once filled it does not change
- * until its outcome is known, however often it must be sent.
+ * until its outcome is known, however often it must be sent. It borrows its counters.
  */
 #ifndef TALLYD_AGGREGATOR_BATCH_H
 #define TALLYD_AGGREGATOR_BATCH_H
 
 #include "aggregator/counters.h"
-#include "common/compiler.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,22 +27,20 @@ struct batch_entry {
 };
 
 struct batch {
-    unsigned lane; /* where its entries came from: LANE_COUNTS or LANE_QUARANTINE */
+    bool quarantine; /* it goes to the quarantine hash, not to that of the counts */
     size_t count;
+    size_t id_bytes;
     struct batch_entry entries[BATCH_MAX];
 };
 
-/* The two lanes of pending: what waits for the hash of counts, and what Redis refused there and
- * waits for the quarantine hash. */
-enum { LANE_COUNTS, LANE_QUARANTINE };
+/* Empties a batch. Called by: flusher. */
+void batch_begin(struct batch *batch, bool quarantine);
 
-/* Fills an empty batch from one lane of `pending`. Returns the entries, 0 when the lane is empty.
- * Called by: flusher. */
-size_t batch_fill(struct batch *batch, struct counters *pending, unsigned lane);
+/* Adds an entry to a batch that is not full. Called by: flusher. */
+void batch_add(struct batch *batch, struct counter *counter, uint64_t delta);
 
-/* Puts the entries back into their lane and empties the batch; for what is given up. Called by:
- * flusher. */
-void batch_return(struct batch *batch, struct counters *pending);
+/* True when no more may be added; an empty batch is never full. */
+bool batch_is_full(const struct batch *batch);
 
 /* The packets in the batch. */
 uint64_t batch_packets(const struct batch *batch);

@@ -2,14 +2,15 @@
  * The counters stand in an arena of chunks that only grows, so that a pointer to one is good for
  * ever; aggregator/counter_index.h finds them. Whatever points to a counter from inside a map is a
  * reference of 32 bits: its place in the arena in units of 8 bytes, which makes for 32 GiB. A
- * counter takes 32 bytes, its id, and what rounds the two up.
+ * counter takes 34 bytes, its id, and what rounds the two up.
  *
  * Why two threads may use one map. The owner alone uses the index, the arena, and the lane that
  * it holds. The other thread follows the list of the lane it was handed: heads, links and values
  * of one lane are memory of their own, written only by that lane's holder; ids, and the table of
  * chunks, are written before a counter is first listed. The hand-over itself (cut.c) is a release
  * store and an acquire load in each direction, which orders all of this.
- * tests/unit/test_cut.c tortures it.
+ * tests/unit/test_cut.c tortures it. `twin` is written once before the counter is
+ * handed over by counters_take_new(), and is the flusher's from then on.
  */
 #include "aggregator/counters.h"
 
@@ -28,15 +29,16 @@
 struct counter {
     uint64_t value[COUNTERS_LANES];
     uint32_t next[COUNTERS_LANES]; /* references; 0 ends the list */
-    uint32_t ref;                  /* to itself */
-    uint32_t length;
+    struct counter *twin;          /* the next new one; then the flusher's */
+    uint16_t length;
     uint8_t id[];
 };
 
 struct counters {
     struct counter_index index;
     struct hash_key hash_key;
-    struct counter *overflow;
+    uint32_t overflow;      /* a reference */
+    struct counter *newest; /* made since counters_take_new(), chained by `twin` */
     size_t count, max;
 
     uint8_t **chunks; /* MAX_CHUNKS of them, NULL from `chunk_count` on */
@@ -110,61 +112,53 @@ static inline bool is_id(const struct counter *counter, const uint8_t *id, size_
            load_u64(counter->id + length - 8) == load_u64(id + length - 8);
 }
 
-static struct counter *counter_create(struct counters *counters, const uint8_t *id, size_t length,
-                                      uint32_t tag)
+/* Returns a reference to a new counter, 0 when memory is short or the id too long. */
+static uint32_t counter_create(struct counters *counters, const uint8_t *id, size_t length,
+                               uint32_t tag)
 {
-    uint32_t ref = arena_take(counters, offsetof(struct counter, id) + length);
+    uint32_t ref =
+        length <= UINT16_MAX ? arena_take(counters, offsetof(struct counter, id) + length) : 0;
     struct counter *counter;
 
     if (!ref)
-        return NULL;
+        return 0;
     counter = counter_at(counters, ref);
-    *counter = (struct counter){.ref = ref, .length = (uint32_t)length};
+    *counter = (struct counter){.twin = counters->newest, .length = (uint16_t)length};
     memcpy(counter->id, id, length);
     if (counter_index_put(&counters->index, tag, ref)) {
         counters->used = ref % CHUNK_UNITS; /* gives the room back */
-        return NULL;
+        return 0;
     }
-    return counter;
+    counters->newest = counter;
+    return ref;
 }
 
-/* The look-up that nothing escapes; makes the counter if there is none. */
-static struct counter *find_or_create(struct counters *counters, const uint8_t *id, size_t length,
-                                      uint32_t tag)
+/* The look-up that nothing escapes; makes the counter if there is none. Never 0. */
+static uint32_t find_or_create(struct counters *counters, const uint8_t *id, size_t length,
+                               uint32_t tag)
 {
-    struct counter *counter;
     uint32_t step = 0, ref;
 
     while ((ref = counter_index_next(&counters->index, tag, &step))) {
-        counter = counter_at(counters, ref);
-        if (is_id(counter, id, length))
-            return counter;
+        if (is_id(counter_at(counters, ref), id, length))
+            return ref;
     }
     if (counters->count >= counters->max)
         return counters->overflow;
-    counter = counter_create(counters, id, length, tag);
-    if (!counter)
+    ref = counter_create(counters, id, length, tag);
+    if (!ref)
         return counters->overflow;
     counters->count++;
-    return counter;
+    return ref;
 }
 
 /* Goes on from what counter_index_peek() returned. */
-static inline struct counter *resolve(struct counters *counters, const struct packet_id *id,
-                                      uint32_t tag, uint32_t ref)
+static inline uint32_t resolve(struct counters *counters, const struct packet_id *id, uint32_t tag,
+                               uint32_t ref)
 {
-    if (likely(ref)) {
-        struct counter *counter = counter_at(counters, ref);
-
-        if (likely(is_id(counter, id->bytes, id->length)))
-            return counter;
-    }
+    if (likely(ref && is_id(counter_at(counters, ref), id->bytes, id->length)))
+        return ref;
     return find_or_create(counters, id->bytes, id->length, tag);
-}
-
-struct counter *counters_get(struct counters *counters, const uint8_t *id, size_t length)
-{
-    return find_or_create(counters, id, length, tag_of(counters, id, length));
 }
 
 /* ---- Create and destroy --------------------------------------------------------------------- */
@@ -208,19 +202,24 @@ void counters_destroy(struct counters *counters)
 
 /* ---- Lanes ---------------------------------------------------------------------------------- */
 
-static inline void add(struct counters *counters, unsigned lane, struct counter *counter,
-                       uint64_t n)
+static inline void add(struct counters *counters, unsigned lane, uint32_t ref, uint64_t n)
 {
+    struct counter *counter = counter_at(counters, ref);
+
     if (unlikely(counter->value[lane] == 0)) {
         counter->next[lane] = counters->lanes[lane].head;
-        counters->lanes[lane].head = counter->ref;
+        counters->lanes[lane].head = ref;
     }
     counter->value[lane] += n;
 }
 
-void counters_add(struct counters *counters, unsigned lane, struct counter *counter, uint64_t n)
+struct counter *counters_add(struct counters *counters, unsigned lane, const uint8_t *id,
+                             size_t length, uint64_t n)
 {
-    add(counters, lane, counter, n);
+    uint32_t ref = find_or_create(counters, id, length, tag_of(counters, id, length));
+
+    add(counters, lane, ref, n);
+    return counter_at(counters, ref);
 }
 
 /*
@@ -247,15 +246,41 @@ void counters_add_each(struct counters *counters, unsigned lane, const struct pa
 
 struct counter *counters_pop(struct counters *counters, unsigned lane, uint64_t *n)
 {
-    struct counter *counter;
+    while (counters->lanes[lane].head) {
+        struct counter *counter = counter_at(counters, counters->lanes[lane].head);
 
-    if (!counters->lanes[lane].head)
-        return NULL;
-    counter = counter_at(counters, counters->lanes[lane].head);
-    counters->lanes[lane].head = counter->next[lane];
-    *n = counter->value[lane];
+        counters->lanes[lane].head = counter->next[lane];
+        *n = counter_take(counter, lane);
+        if (*n)
+            return counter;
+    }
+    return NULL;
+}
+
+uint64_t counter_take(struct counter *counter, unsigned lane)
+{
+    uint64_t n = counter->value[lane];
+
     counter->value[lane] = 0;
-    return counter;
+    return n;
+}
+
+struct counter *counters_take_new(struct counters *counters)
+{
+    struct counter *first = counters->newest;
+
+    counters->newest = NULL;
+    return first;
+}
+
+struct counter *counter_twin(const struct counter *counter)
+{
+    return counter->twin;
+}
+
+void counter_set_twin(struct counter *counter, struct counter *twin)
+{
+    counter->twin = twin;
 }
 
 const uint8_t *counter_id(const struct counter *counter, size_t *length)
@@ -266,7 +291,7 @@ const uint8_t *counter_id(const struct counter *counter, size_t *length)
 
 bool counters_is_overflow(const struct counters *counters, const struct counter *counter)
 {
-    return counter == counters->overflow;
+    return counter == counter_at(counters, counters->overflow);
 }
 
 size_t counters_count(const struct counters *counters)

@@ -2,15 +2,15 @@
  * The counter map: device id -> counter, each counter with two lanes.
  *
  * A worker counts into one lane while the flusher empties the other; the cut swaps them. The
- * flusher keeps its own map, whose lanes are what waits for the hash of counts and what waits for
- * the quarantine. A counter enters a lane's list at its first addition and leaves it when popped,
- * so that emptying a lane costs the devices that were active, not all there are.
+ * flusher keeps a map of its own, for what Redis refused and for the overflow
+ * (aggregator/pending.c). A counter enters a lane's list at its first addition and leaves it when
+ * popped, so that emptying a lane costs the devices that were active, not all there are.
  *
  * Counters are never moved or freed before the map is. At most `max_devices` ids get a counter of
  * their own; what comes after shares one, named COUNTERS_OVERFLOW_ID, so totals stay exact.
  *
  * Threads: one owner looks up and adds. A lane that the owner has handed over, and only that lane,
- * may be popped by another thread until it is handed back (aggregator/cut.h).
+ * may be popped by another thread until it is handed back, empty (aggregator/cut.h).
  */
 #ifndef TALLYD_AGGREGATOR_COUNTERS_H
 #define TALLYD_AGGREGATOR_COUNTERS_H
@@ -34,16 +34,15 @@ struct counter;
 struct counters *counters_create(const struct hash_key *hash_key, size_t max_devices) MUST_CHECK;
 void counters_destroy(struct counters *counters);
 
-/* Returns the counter of a device id of 1 to UINT32_MAX bytes, made if it is new (the id is
- * copied); the overflow counter when the map is full or memory is short. Never fails. Called by:
- * the owner. */
-struct counter *counters_get(struct counters *counters, const uint8_t *id, size_t length);
+/* Adds n > 0 to a lane of the counter of a device id of 1 to UINT16_MAX bytes, which is made if it
+ * is new (the id is copied); to the overflow counter when the map is full, memory is short, or the
+ * id longer.
+ * Returns the counter. Never fails. Called by: the owner. */
+struct counter *counters_add(struct counters *counters, unsigned lane, const uint8_t *id,
+                             size_t length, uint64_t n);
 
-/* Adds n > 0 to a lane of a counter. Called by: the owner. */
-void counters_add(struct counters *counters, unsigned lane, struct counter *counter, uint64_t n);
-
-/* Adds 1 to a lane of the counter of each of up to COUNTERS_GROUP ids: what counters_get() and
- * counters_add() would do one by one, with the fetches from memory overlapped. Called by: the
+/* Adds 1 to a lane of the counter of each of up to COUNTERS_GROUP ids: what counters_add()
+ * would do one by one, with the fetches from memory overlapped. Called by: the
  * owner. */
 void counters_add_each(struct counters *counters, unsigned lane, const struct packet_id *ids,
                        size_t count);
@@ -53,11 +52,26 @@ void counters_add_each(struct counters *counters, unsigned lane, const struct pa
  * the lane. */
 struct counter *counters_pop(struct counters *counters, unsigned lane, uint64_t *n);
 
+/* Takes what a counter has in a lane, maybe nothing. Leaves it zero and on the lane's list, which
+ * must be popped empty before the lane is handed back. Called by: who holds the lane. */
+uint64_t counter_take(struct counter *counter, unsigned lane);
+
+/* Takes the counters made since the last call, the overflow counter among them: returns the first
+ * of a chain by counter_twin(), or NULL. Constant time. Called by: the owner. */
+struct counter *counters_take_new(struct counters *counters);
+
+/* A link to another counter that is not the map's, but belongs to who was given what
+ * counters_take_new() returned: the flusher finds there the same device in the other workers' maps
+ * (aggregator/pending.c). Called by: flusher. */
+struct counter *counter_twin(const struct counter *counter);
+void counter_set_twin(struct counter *counter, struct counter *twin);
+
 /* A counter's device id; valid as long as the map, and never changed. Any thread that has the
  * counter from counters_pop(). */
 const uint8_t *counter_id(const struct counter *counter, size_t *length);
 
-/* True for the counter that stands in for all that found no room. Called by: the owner. */
+/* True for the counter that stands in for all that found no room. Any thread that has the counter
+ * from counters_pop(). */
 bool counters_is_overflow(const struct counters *counters, const struct counter *counter);
 
 /* Counters made so far, the overflow counter not among them. Called by: the owner. */

@@ -1,8 +1,9 @@
 /*
  * Why the hand-over is correct.
  *
- * Each cut has two lanes of counters and two blocks of totals; `lane` is the worker's.
- * Ownership of the other one goes to and fro with two numbers, each with one writer:
+ * Each cut has two lanes of counters and two blocks of totals; `lane` is the worker's. Ownership of
+ * the other one, and of the counters made since the cut before, goes to and fro with two numbers,
+ * each with one writer:
  *
  *   requested  flusher writes n (release)  -- pairs with the worker's acquire in cut_asked()
  *   answered   worker writes n (release)   -- pairs with the flusher's acquire in cut_answered()
@@ -47,6 +48,7 @@ struct cut {
         _Atomic uint64_t answered;
         unsigned lane;
         struct cut_totals totals[COUNTERS_LANES];
+        struct counter *made; /* goes with the lane handed over */
     } CACHE_ALIGNED w;
 
     /* Writer: flusher. */
@@ -97,7 +99,7 @@ void cut_destroy(struct cut *cut)
 void cut_count(struct cut *cut, const uint8_t *id, size_t length)
 {
     cut->w.totals[cut->w.lane].received++;
-    counters_add(cut->counters, cut->w.lane, counters_get(cut->counters, id, length), 1);
+    counters_add(cut->counters, cut->w.lane, id, length, 1);
 }
 
 void cut_count_each(struct cut *cut, const struct packet_id *ids, size_t count)
@@ -127,6 +129,7 @@ void cut_answer(struct cut *cut)
     if (!cut_asked(cut))
         return;
     cut->w.lane ^= 1;
+    cut->w.made = counters_take_new(cut->counters);
     /* Nobody else asks meanwhile: the flusher waits for this answer before its next request. */
     atomic_store_explicit(&cut->w.answered,
                           atomic_load_explicit(&cut->f.requested, memory_order_relaxed),
@@ -166,29 +169,20 @@ bool cut_answered(const struct cut *cut, uint64_t n)
     return atomic_load_explicit(&cut->w.answered, memory_order_acquire) == n;
 }
 
-void cut_take(struct cut *cut,
-              void (*each)(void *context, const uint8_t *id, size_t length, uint64_t delta),
-              void *context, struct cut_totals *totals)
+struct cut_lane cut_take(struct cut *cut, struct cut_totals *totals)
 {
     /* The worker starts on lane 0 and swaps once a cut, so cut n leaves lane (n - 1) & 1. */
     uint64_t n = atomic_load_explicit(&cut->f.requested, memory_order_relaxed);
     unsigned lane = (unsigned)((n - 1) & 1);
     struct cut_totals *handed = &cut->w.totals[lane];
-    struct counter *counter;
-    uint64_t delta;
-    size_t length;
 
     thread_assert_role(THREAD_FLUSHER);
-    while ((counter = counters_pop(cut->counters, lane, &delta))) {
-        const uint8_t *id = counter_id(counter, &length);
-
-        each(context, id, length, delta);
-    }
     totals->received += handed->received;
 #define TAKE(name, help) totals->rejected.name += handed->rejected.name;
     BALANCE_REJECTED(TAKE)
 #undef TAKE
     *handed = (struct cut_totals){0};
+    return (struct cut_lane){cut->counters, lane, cut->w.made};
 }
 
 bool cut_hurried(const struct cut *cut)

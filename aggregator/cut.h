@@ -23,6 +23,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct counter;
+struct counters;
 struct cut;
 
 /* `flusher_fd` is an eventfd that wakes the flusher; it is borrowed. Returns NULL with errno.
@@ -73,11 +75,18 @@ struct cut_totals {
     struct balance_rejected rejected;
 };
 
-/* Empties what cut n handed over: calls `each` once a device, with its delta, and adds the totals
- * to *totals. Called by: flusher, once cut_answered(n). */
-void cut_take(struct cut *cut,
-              void (*each)(void *context, const uint8_t *id, size_t length, uint64_t delta),
-              void *context, struct cut_totals *totals);
+/* A lane of a worker's counters, and the counters that were made since the cut before, as
+ * counters_take_new() gives them. */
+struct cut_lane {
+    struct counters *counters;
+    unsigned lane;
+    struct counter *made;
+};
+
+/* Takes what cut n handed over: adds the totals to *totals, and returns the lane, the same on all
+ * workers. It is the flusher's until its next cut_request(), and must be popped empty by then.
+ * Called by: flusher, once cut_answered(n). */
+struct cut_lane cut_take(struct cut *cut, struct cut_totals *totals);
 
 /* True when a stream has asked to hurry since the last request. Called by: flusher. */
 bool cut_hurried(const struct cut *cut);

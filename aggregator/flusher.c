@@ -1,22 +1,23 @@
 /*
- * The flusher's loop: wait until a cut is due; cut; merge into pending; commit pending batch by
- * batch; publish. It gives up a commit only when it is fenced, or when the deadline of a stop has
- * passed; otherwise it tries for ever, with growing pauses.
+ * The flusher's loop: wait until a cut is due; cut; commit what is pending batch by batch; publish.
+ * It gives up a commit only when it is fenced, or when the deadline of a stop has passed; otherwise
+ * it tries for ever, with growing pauses.
  *
- * pending is a counter map with two lanes: what waits for the hash of counts, and what Redis
- * refused there (a field that is no integer) and waits for the quarantine hash. What is refused in
- * the quarantine too stays in its lane and is tried again: a cut is committed only when all of it
- * is in Redis, one place or the other.
+ * What Redis refuses (a field that is no integer) goes to the quarantine hash. What is refused
+ * there too is tried again: a cut is committed only when all of it is in Redis, one place or the
+ * other.
  */
 #include "aggregator/flusher.h"
 
 #include "aggregator/batch.h"
 #include "aggregator/ledger.h"
+#include "aggregator/pending.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/thread.h"
 #include "common/wake.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -36,7 +37,7 @@
 struct flusher {
     struct flusher_options options;
     struct ledger *ledger;
-    struct counters *pending;
+    struct pending *pending;
     struct batch batches[2];
     struct batch *batch, *next; /* the one to be committed, and the one behind it */
     struct balance_values values;
@@ -50,6 +51,7 @@ struct flusher {
     uint64_t backoff_ms;  /* 0: Redis answers */
     bool reached;         /* Redis has answered at least once */
     bool fenced;
+    uint64_t unknown; /* packets given up, which may be in Redis or not */
     struct log_limit trouble_limit, refused_limit;
 
     atomic_bool stopping;         /* writer: main */
@@ -67,7 +69,8 @@ struct flusher *flusher_create(const struct flusher_options *options)
     flusher->next = &flusher->batches[1];
     sem_init(&flusher->probed, 0, 0);
     flusher->ledger = ledger_create(&flusher->options.redis, options->instance, options->stats);
-    flusher->pending = counters_create(&options->hash_key, (size_t)options->max_devices);
+    flusher->pending =
+        pending_create(&options->hash_key, (size_t)options->max_devices, options->cut_count);
     if (!flusher->ledger || !flusher->pending) {
         flusher_destroy(flusher);
         errno = ENOMEM;
@@ -81,7 +84,7 @@ void flusher_destroy(struct flusher *flusher)
     if (!flusher)
         return;
     ledger_destroy(flusher->ledger);
-    counters_destroy(flusher->pending);
+    pending_destroy(flusher->pending);
     sem_destroy(&flusher->probed);
     free(flusher);
 }
@@ -117,37 +120,21 @@ static bool hurried(const struct flusher *flusher)
     return false;
 }
 
-/* ---- Cut and merge ------------------------------------------------------------------------ */
+/* ---- Cut ---------------------------------------------------------------------------------- */
 
-static void note_overflow(struct flusher *flusher, uint64_t packets)
+/* The packets that were counted for a device. */
+static uint64_t counted(const struct cut_totals *totals)
 {
-    _Atomic uint64_t *total = &flusher->options.stats->overflow_packets;
-
-    if (!stats_get(total))
-        log_warn("--max-devices (%" PRIu64
-                 ") is reached: packets of further devices go to " COUNTERS_OVERFLOW_ID,
-                 flusher->options.max_devices);
-    stats_add(total, packets);
+    return totals->received - balance_rejected_total(&totals->rejected);
 }
 
-static void merge(void *context, const uint8_t *id, size_t length, uint64_t delta)
-{
-    struct flusher *flusher = context;
-    struct counter *counter = counters_get(flusher->pending, id, length);
-
-    if (counters_is_overflow(flusher->pending, counter))
-        note_overflow(flusher, delta);
-    counters_add(flusher->pending, LANE_COUNTS, counter, delta);
-    flusher->values.pending += delta;
-}
-
-/* Asks every worker for the next cut, waits for all of them, and merges what they hand over. */
+/* Asks every worker for the next cut, waits for all of them, and takes what they hand over. */
 static void make_cut(struct flusher *flusher)
 {
     const struct flusher_options *options = &flusher->options;
     struct cut_totals totals = {.received = flusher->values.received,
                                 .rejected = flusher->values.rejected};
-    uint64_t n = ++flusher->cut;
+    uint64_t n = ++flusher->cut, before = counted(&totals);
 
     flusher->cut_ms = clock_now_ms();
     for (size_t i = 0; i < options->cut_count; i++)
@@ -157,11 +144,11 @@ static void make_cut(struct flusher *flusher)
             nap(flusher, 1000);
     }
     for (size_t i = 0; i < options->cut_count; i++)
-        cut_take(options->cuts[i], merge, flusher, &totals);
+        pending_take(flusher->pending, i, cut_take(options->cuts[i], &totals));
+    flusher->values.pending += counted(&totals) - before;
     flusher->values.received = totals.received;
     flusher->values.rejected = totals.rejected;
     stats_add(&options->stats->cuts, 1);
-    stats_set(&options->stats->devices, counters_count(flusher->pending));
     balance_publish(options->balance, &flusher->values);
 }
 
@@ -223,26 +210,25 @@ static bool settle_batch(struct flusher *flusher)
     for (size_t i = 0; i < batch->count; i++) {
         if (!batch->entries[i].refused)
             continue;
-        counters_add(flusher->pending, LANE_QUARANTINE, batch->entries[i].counter,
-                     batch->entries[i].delta);
+        pending_refuse(flusher->pending, &batch->entries[i]);
         refused += batch->entries[i].delta;
-        if (batch->lane == LANE_COUNTS)
+        if (!batch->quarantine)
             stats_add(&flusher->options.stats->quarantined_fields, 1);
     }
     log_debug("committed a batch: %" PRIu64 " packets, %" PRIu64 " of them refused", packets,
               refused);
     flusher->values.pending -= packets - refused;
     flusher->values.committed += packets - refused;
-    if (batch->lane == LANE_QUARANTINE)
+    if (batch->quarantine)
         flusher->values.quarantined += packets - refused;
     if (refused && log_limit_allows(&flusher->refused_limit))
         log_error("Redis refuses counts in %s%s: the key is no hash, or a field of it no 64-bit "
                   "integer; %" PRIu64 " packets go to %s:quarantine",
-                  flusher->options.redis.key, batch->lane == LANE_COUNTS ? "" : ":quarantine",
-                  refused, flusher->options.redis.key);
+                  flusher->options.redis.key, batch->quarantine ? ":quarantine" : "", refused,
+                  flusher->options.redis.key);
     balance_publish(flusher->options.balance, &flusher->values);
     batch->count = 0;
-    return !(refused && batch->lane == LANE_QUARANTINE);
+    return !(refused && batch->quarantine);
 }
 
 /* Commits the batch at hand, however long it takes. Returns false when it gave up: fenced, or out
@@ -277,9 +263,17 @@ static bool commit_batch(struct flusher *flusher)
 /* Freezes the next batch of what is pending. Returns its entries, 0 when nothing is. */
 static size_t fill(struct flusher *flusher, struct batch *batch)
 {
-    size_t count = batch_fill(batch, flusher->pending, LANE_COUNTS);
+    struct stats_flusher *stats = flusher->options.stats;
+    size_t count = pending_fill(flusher->pending, batch);
+    uint64_t overflowed = pending_overflowed(flusher->pending);
 
-    return count ? count : batch_fill(batch, flusher->pending, LANE_QUARANTINE);
+    if (overflowed && !stats_get(&stats->overflow_packets))
+        log_warn("--max-devices (%" PRIu64
+                 ") is reached: packets of further devices go to " COUNTERS_OVERFLOW_ID,
+                 flusher->options.max_devices);
+    stats_set(&stats->overflow_packets, overflowed);
+    stats_set(&stats->devices, pending_devices(flusher->pending));
+    return count;
 }
 
 /* Commits all that is pending, then tells the workers. Returns false when it gave up. */
@@ -296,6 +290,9 @@ static bool commit_pending(struct flusher *flusher)
         flusher->batch = flusher->next;
         flusher->next = batch;
     }
+    assert(flusher->values.pending == 0); /* the lanes held what the workers say they counted */
+    flusher->values.pending = 0;          /* and if not, the balance shall show it */
+    balance_publish(options->balance, &flusher->values);
     commits_publish(options->commits, flusher->cut);
     for (size_t i = 0; i < options->cut_count; i++)
         cut_wake_worker(options->cuts[i]);
@@ -336,6 +333,16 @@ static void wait_until_due(struct flusher *flusher)
 
 /* ---- The thread --------------------------------------------------------------------------- */
 
+/* Takes what is in the batches and in the lanes off them, so that a last cut can be made. */
+static void give_up_pending(struct flusher *flusher)
+{
+    if (ledger_unresolved(flusher->ledger))
+        flusher->unknown += batch_packets(flusher->batch);
+    pending_return(flusher->pending, flusher->batch);
+    pending_return(flusher->pending, flusher->next);
+    pending_stow(flusher->pending);
+}
+
 static void *run(void *argument)
 {
     struct flusher *flusher = argument;
@@ -351,6 +358,7 @@ static void *run(void *argument)
     }
     while (!stopping(flusher)) /* fenced: the last cut comes after main has ended the streams */
         nap(flusher, MAX_BACKOFF_MS);
+    give_up_pending(flusher); /* there is none unless a commit was given up */
     make_cut(flusher);
     if (!gave_up && !flusher->fenced)
         commit_pending(flusher);
@@ -372,23 +380,14 @@ int flusher_start(struct flusher *flusher)
     return 0;
 }
 
-/* What is in pending still; all of it moves to one lane, so that a device counts once. */
+/* What is pending still. */
 static struct flusher_result take_stock(struct flusher *flusher)
 {
     struct flusher_result left = {.fenced = flusher->fenced};
-    struct counter *counter;
-    uint64_t n;
 
-    if (ledger_unresolved(flusher->ledger))
-        left.unknown = batch_packets(flusher->batch);
-    batch_return(flusher->batch, flusher->pending);
-    batch_return(flusher->next, flusher->pending);
-    while ((counter = counters_pop(flusher->pending, LANE_QUARANTINE, &n)))
-        counters_add(flusher->pending, LANE_COUNTS, counter, n);
-    while ((counter = counters_pop(flusher->pending, LANE_COUNTS, &n))) {
-        left.packets += n;
-        left.devices++;
-    }
+    give_up_pending(flusher);
+    left.packets = pending_drop(flusher->pending, &left.devices);
+    left.unknown = flusher->unknown;
     return left;
 }
 

@@ -1,6 +1,6 @@
 /*
- * The flusher: one thread that asks the workers for a cut, merges what they hand over, commits it
- * to Redis batch by batch, and then tells the workers.
+ * The flusher: one thread that asks the workers for a cut, takes what they hand over, commits it to
+ * Redis batch by batch, and then tells the workers.
  *
  * It asks on a timer, and at once (with a floor between two cuts) when an ended stream waits for
  * its Ack. A cut is asked for only when the one before is committed whole, so that pending is

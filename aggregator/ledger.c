@@ -112,7 +112,7 @@ const char *ledger_error(const struct ledger *ledger)
 
 static const char *batch_key(const struct ledger *ledger, const struct batch *batch)
 {
-    return batch->lane == LANE_COUNTS ? ledger->options->key : ledger->quarantine_key;
+    return batch->quarantine ? ledger->quarantine_key : ledger->options->key;
 }
 
 static struct transaction_look as_it_should_be(const struct ledger *ledger)

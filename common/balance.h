@@ -2,8 +2,10 @@
  * Promise P3 as numbers: received = committed + pending + rejected, as of the last cut. The flusher
  * publishes all of them at once, so that they balance whenever they are read.
  *
- * `received` is what the workers counted as it arrived; the others are what the flusher booked of
- * what was handed to it. So the sum holds only if nothing got lost or doubled in between.
+ * `received` is what the workers counted as it arrived, `committed` what the flusher took from
+ * their counters and Redis confirmed. `pending` is the difference while a commit is under way, and
+ * is set to 0 when the counters are found empty; so after a commit the sum holds only if nothing
+ * got lost or doubled on the way.
  */
 #ifndef TALLYD_COMMON_BALANCE_H
 #define TALLYD_COMMON_BALANCE_H

@@ -9,6 +9,7 @@
  *
  * One thread plays worker and flusher in turn, and takes on their roles.
  */
+#include "aggregator/counters.h"
 #include "common/opt.h"
 #include "common/thread.h"
 #include "common/wake.h"
@@ -177,9 +178,10 @@ static uint64_t run_pass(struct loop *loop)
     return loop->ns - before;
 }
 
-static void check_device(void *context, const uint8_t *id, size_t length, uint64_t delta)
+static void check_device(struct loop *loop, const struct counter *counter, uint64_t delta)
 {
-    struct loop *loop = context;
+    size_t length;
+    const uint8_t *id = counter_id(counter, &length);
     uint64_t expected = ingest_client_expected(loop->client, id, length) * loop->options.repeat;
 
     loop->devices++;
@@ -194,7 +196,10 @@ static void end_and_check(struct loop *loop)
 {
     uint64_t packets = loop->options.client.packets * loop->options.repeat;
     struct cut_totals totals = {0};
+    struct counter *counter;
+    struct cut_lane lane;
     struct call *call;
+    uint64_t delta;
 
     ingest_client_end(loop->client);
     serve(loop);
@@ -205,7 +210,9 @@ static void end_and_check(struct loop *loop)
     be(THREAD_FLUSHER);
     if (!cut_answered(loop->cut, 1))
         ingest_die("the cut was not answered");
-    cut_take(loop->cut, check_device, loop, &totals);
+    lane = cut_take(loop->cut, &totals);
+    while ((counter = counters_pop(lane.counters, lane.lane, &delta)))
+        check_device(loop, counter, delta);
     commits_publish(loop->commits, 1);
     be(THREAD_WORKER);
     call = call_answer_next(&loop->context.calls, false);

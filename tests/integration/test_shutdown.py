@@ -122,7 +122,10 @@ def test_sigterm_with_redis_away_says_what_is_lost_and_exits_3(
     start_redis, start_tallyd, closing, devices
 ):
     redis = start_redis(appendfsync="always")
-    tallyd = start_tallyd(redis.port, drain_timeout_ms=2000, redis_grace_ms=60_000)
+    # The interval is long, so that a stream is cut whole.
+    tallyd = start_tallyd(
+        redis.port, drain_timeout_ms=2000, redis_grace_ms=60_000, flush_interval_ms=60_000
+    )
     assert grpc_client.send(tallyd.target, ["safe"] * 5) == 5
     redis.kill()
     streams = [closing(OpenStream(tallyd.target)) for _ in range(3)]
@@ -138,6 +141,21 @@ def test_sigterm_with_redis_away_says_what_is_lost_and_exits_3(
         assert stream.error().code() == grpc.StatusCode.UNAVAILABLE
     redis.start()
     assert_same(redis.totals(), {"safe": 5})
+
+
+def test_sigterm_with_redis_frozen_says_that_an_outcome_is_not_known(redis, start_tallyd, closing):
+    tallyd = start_tallyd(redis.port, drain_timeout_ms=1000, redis_grace_ms=60_000)
+    assert grpc_client.send(tallyd.target, ["d"] * 5) == 5
+    redis.pause()
+    stream = closing(OpenStream(tallyd.target))
+    stream.send(["d"] * 10)
+    stream.end()
+    wait_until(lambda: waiting_streams(tallyd) == 1, "the stream to wait for its Ack")
+    assert tallyd.stop() == 3
+    assert "10 packets of 1 devices were never committed" in tallyd.log()
+    assert "its outcome is not known" in tallyd.log()
+    redis.resume()
+    wait_until(lambda: redis.totals()["d"] in (5, 15), "all of it, or nothing")
 
 
 def waiting_streams(tallyd):

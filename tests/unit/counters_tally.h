@@ -74,7 +74,7 @@ static void count_group(struct counters *counters, struct tally *tally, unsigned
         ids[i] = tally->entries[places[i]].id;
         tally_count(tally, lane, places[i]);
         if (one_by_one)
-            counters_add(counters, lane, counters_get(counters, ids[i].bytes, ids[i].length), 1);
+            counters_add(counters, lane, ids[i].bytes, ids[i].length, 1);
     }
     if (!one_by_one)
         counters_add_each(counters, lane, ids, count);

@@ -4,7 +4,9 @@
  * of its packets. Run under TSan by the sanitizer build.
  */
 #include "aggregator/commits.h"
+#include "aggregator/counters.h"
 #include "aggregator/cut.h"
+#include "aggregator/pending.h"
 #include "common/thread.h"
 #include "tests/unit/unit.h"
 
@@ -73,23 +75,12 @@ static void *count_streams(void *argument)
     return NULL;
 }
 
-struct taken {
-    uint64_t packets;
-};
-
-static void take(void *context, const uint8_t *id, size_t length, uint64_t delta)
-{
-    struct taken *taken = context;
-
-    if (length < 2 || id[0] != 'd' || !delta)
-        abort();
-    taken->packets += delta;
-}
-
 /* What the flusher thread found; checked by the test's own thread, where cmocka may fail. */
 struct result {
     struct torture *torture;
-    struct taken taken[WORKERS];
+    struct pending *pending;
+    struct batch batch;
+    uint64_t taken;
     struct cut_totals totals;
     uint64_t cuts;
 };
@@ -111,8 +102,11 @@ static void *flush(void *argument)
         for (int i = 0; i < WORKERS; i++) {
             while (!cut_answered(torture->sides[i].cut, n))
                 usleep(10);
-            cut_take(torture->sides[i].cut, take, &result->taken[i], &result->totals);
+            pending_take(result->pending, (size_t)i,
+                         cut_take(torture->sides[i].cut, &result->totals));
         }
+        while (pending_fill(result->pending, &result->batch))
+            result->taken += batch_packets(&result->batch);
     }
     atomic_store(&torture->over, true);
     return NULL;
@@ -121,10 +115,13 @@ static void *flush(void *argument)
 static void hand_over_under_load_loses_nothing(void **state)
 {
     struct torture *torture = calloc(1, sizeof *torture);
-    struct result result = {.torture = torture};
+    struct result *result = calloc(1, sizeof *result);
     pthread_t flusher;
 
     (void)state;
+    result->torture = torture;
+    result->pending = pending_create(&key, DEVICES, WORKERS);
+    assert_non_null(result->pending);
     torture->flusher_fd = eventfd(0, EFD_NONBLOCK);
     for (int i = 0; i < WORKERS; i++) {
         torture->sides[i].cut = cut_create(&key, DEVICES, torture->flusher_fd);
@@ -133,30 +130,44 @@ static void hand_over_under_load_loses_nothing(void **state)
                                       count_streams, &torture->sides[i]),
                          0);
     }
-    assert_int_equal(thread_start(&flusher, THREAD_FLUSHER, "flusher", flush, &result), 0);
+    assert_int_equal(thread_start(&flusher, THREAD_FLUSHER, "flusher", flush, result), 0);
     pthread_join(flusher, NULL);
     for (int i = 0; i < WORKERS; i++) {
         pthread_join(torture->sides[i].thread, NULL);
-        assert_int_equal(result.taken[i].packets, STREAMS * PACKETS_A_STREAM);
         for (int s = 1; s < STREAMS; s++)
             assert_true(torture->sides[i].stream_cut[s - 1] <= torture->sides[i].stream_cut[s]);
-        assert_true(torture->sides[i].stream_cut[STREAMS - 1] <= result.cuts);
+        assert_true(torture->sides[i].stream_cut[STREAMS - 1] <= result->cuts);
         cut_destroy(torture->sides[i].cut);
     }
-    assert_int_equal(result.totals.rejected.utf8, WORKERS * STREAMS);
-    assert_int_equal(result.totals.received, WORKERS * STREAMS * (PACKETS_A_STREAM + 1));
-    assert_true(result.cuts >= CUTS);
+    assert_int_equal(result->taken, WORKERS * STREAMS * PACKETS_A_STREAM);
+    assert_int_equal(pending_devices(result->pending), DEVICES);
+    assert_int_equal(result->totals.rejected.utf8, WORKERS * STREAMS);
+    assert_int_equal(result->totals.received, WORKERS * STREAMS * (PACKETS_A_STREAM + 1));
+    assert_true(result->cuts >= CUTS);
+    pending_destroy(result->pending);
     close(torture->flusher_fd);
     free(torture);
+    free(result);
 }
 
 /* ---- One thread at a time: the rules -------------------------------------------------------- */
 
-static void collect(void *context, const uint8_t *id, size_t length, uint64_t delta)
+/* Empties what a worker handed over; returns the packets. */
+static uint64_t take(struct cut *cut, struct cut_totals *totals)
 {
-    (void)id;
-    (void)length;
-    *(uint64_t *)context += delta;
+    struct cut_lane lane = cut_take(cut, totals);
+    uint64_t packets = 0, delta;
+    struct counter *counter;
+
+    while ((counter = counters_pop(lane.counters, lane.lane, &delta))) {
+        size_t length;
+        const uint8_t *id = counter_id(counter, &length);
+
+        if (length == 0 || id[0] != 'd' || !delta)
+            abort();
+        packets += delta;
+    }
+    return packets;
 }
 
 static void answer_puts_a_stream_in_the_cut_of_its_packets(void **state)
@@ -164,12 +175,11 @@ static void answer_puts_a_stream_in_the_cut_of_its_packets(void **state)
     int fd = eventfd(0, EFD_NONBLOCK);
     struct cut *cut = cut_create(&key, 10, fd);
     struct cut_totals totals = {0};
-    uint64_t got = 0;
 
     (void)state;
     thread_adopt(THREAD_WORKER, "worker");
     assert_int_equal(cut_number(cut), 1);
-    cut_count(cut, (const uint8_t *)"a", 1);
+    cut_count(cut, (const uint8_t *)"d", 1);
     cut_answer(cut); /* nobody has asked: nothing happens */
     assert_int_equal(cut_number(cut), 1);
 
@@ -177,21 +187,19 @@ static void answer_puts_a_stream_in_the_cut_of_its_packets(void **state)
     cut_request(cut, 1);
     assert_false(cut_answered(cut, 1));
     thread_adopt(THREAD_WORKER, "worker");
-    cut_count(cut, (const uint8_t *)"a", 1); /* still before the answer: cut 1 */
+    cut_count(cut, (const uint8_t *)"d", 1); /* still before the answer: cut 1 */
     cut_answer(cut);
     assert_int_equal(cut_number(cut), 2);
-    cut_count(cut, (const uint8_t *)"a", 1);
+    cut_count(cut, (const uint8_t *)"d", 1);
 
     thread_adopt(THREAD_FLUSHER, "flusher");
     assert_true(cut_answered(cut, 1));
-    cut_take(cut, collect, &got, &totals);
-    assert_int_equal(got, 2);
+    assert_int_equal(take(cut, &totals), 2);
     cut_request(cut, 2);
     thread_adopt(THREAD_WORKER, "worker");
     cut_answer(cut);
     thread_adopt(THREAD_FLUSHER, "flusher");
-    cut_take(cut, collect, &got, &totals);
-    assert_int_equal(got, 3);
+    assert_int_equal(take(cut, &totals), 1);
     assert_int_equal(totals.received, 3);
     cut_destroy(cut);
     close(fd);

@@ -39,9 +39,9 @@ static struct batch *two_devices(struct counters *counters)
 
     assert_non_null(batch);
     batch->count = 2;
-    batch->entries[0].counter = counters_get(counters, (const uint8_t *)"a\0b", 3);
+    batch->entries[0].counter = counters_add(counters, 0, (const uint8_t *)"a\0b", 3, 1);
     batch->entries[0].delta = 1;
-    batch->entries[1].counter = counters_get(counters, (const uint8_t *)"pump", 4);
+    batch->entries[1].counter = counters_add(counters, 0, (const uint8_t *)"pump", 4, 1);
     batch->entries[1].delta = INT64_MAX;
     return batch;
 }

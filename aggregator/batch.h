@@ -11,9 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* HINCRBYs a transaction. Redis serves nobody else while it executes one: 2 ms in the median and
- * 6 ms in one of a hundred, measured with a hash that grows to a million fields (ARCHITECTURE.md).
- */
+/* HINCRBYs a transaction. Redis serves nobody else while it executes one, some
+ * milliseconds (ARCHITECTURE.md). */
 #define BATCH_MAX 2048
 
 /* Nor shall long device ids make one transaction large: hiredis is at its best with less than 1 MB.

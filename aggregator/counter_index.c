@@ -7,10 +7,11 @@
  *
  * Growth: the table becomes the old one, behind a new one of twice its size that starts empty.
  * Every whole look-up first moves what the old one has under its tag, then a few buckets more in
- * order, so the look-up itself asks the new one alone; and a tag that the quick look-up missed once
- * is found by it from then on. A move copies: what is met a second time is there already, and the
- * old table goes when its last bucket was copied. With MOVE_BUCKETS a look-up that is long before
- * the new table is crowded, for it takes six look-ups for each bucket of the old one to fill it.
+ * order, so the look-up itself asks the new one alone; and what the quick look-up missed once it
+ * finds from then on, if the home has room for it. A move copies: what is met a second time is
+ * there already, and the old table goes when its last bucket was copied. With MOVE_BUCKETS a
+ * look-up that is long before the new table is crowded, for it takes six new entries for each
+ * bucket of the old one to fill it.
  */
 #include "aggregator/counter_index.h"
 

@@ -31,17 +31,18 @@ struct counter_table {
     uint32_t mask; /* their number, a power of two, less one */
 };
 
-/* Shown so that look-ups are inlined. */
+/* Shown so that look-ups are inlined. While the index grows, `old` is the table of half the size
+ * that it grew out of, of which `moved` buckets are in `table` already; else it has no buckets. */
 struct counter_index {
-    struct counter_table table;
-    struct counter_table
-        old;        /* half as large; what it holds moves to `table`. NULL: nothing to move */
-    uint32_t moved; /* buckets of `old` that did */
+    struct counter_table table, old;
+    uint32_t moved;
     size_t entries;
 };
 
 /* Returns 0 or -ENOMEM. */
 int counter_index_init(struct counter_index *index) MUST_CHECK;
+
+/* Also after an init that failed, or on a zeroed index. */
 void counter_index_fini(struct counter_index *index);
 
 static inline uint32_t counter_index_tag(uint64_t hash)
@@ -56,18 +57,18 @@ static inline const struct counter_bucket *counter_index_home(const struct count
     return &index->table.buckets[tag & index->table.mask];
 }
 
-/* Returns the reference that stands beside `tag` in its home bucket, 0 if none does. There is never
- * more than one (counter_index_put() sees to it), so or-ing what the comparison leaves is enough.
- */
+/* The quick look-up: returns the reference that stands beside `tag` in its home bucket. There is
+ * never more than one, so or-ing what the comparison leaves is enough. 0 means that none stands
+ * there; counter_index_next() knows the rest. */
 static inline uint32_t counter_index_peek(const struct counter_index *index, uint32_t tag)
 {
-    typedef uint32_t lanes __attribute__((vector_size(16), may_alias));
+    typedef uint32_t quad __attribute__((vector_size(16), may_alias));
     typedef uint64_t halves __attribute__((vector_size(16)));
     const struct counter_bucket *bucket = counter_index_home(index, tag);
-    const lanes *tags = (const lanes *)bucket->tags, *refs = (const lanes *)bucket->refs;
-    const lanes wanted = {tag, tag, tag, tag};
+    const quad *tags = (const quad *)bucket->tags, *refs = (const quad *)bucket->refs;
+    const quad wanted = {tag, tag, tag, tag};
     halves found =
-        (halves)(((lanes)(tags[0] == wanted) & refs[0]) | ((lanes)(tags[1] == wanted) & refs[1]));
+        (halves)(((quad)(tags[0] == wanted) & refs[0]) | ((quad)(tags[1] == wanted) & refs[1]));
     uint64_t both = found[0] | found[1];
 
     return (uint32_t)(both | both >> 32);

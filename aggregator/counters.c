@@ -5,12 +5,13 @@
  * counter takes 34 bytes, its id, and what rounds the two up.
  *
  * Why two threads may use one map. The owner alone uses the index, the arena, and the lane that
- * it holds. The other thread follows the list of the lane it was handed: heads, links and values
- * of one lane are memory of their own, written only by that lane's holder; ids, and the table of
- * chunks, are written before a counter is first listed. The hand-over itself (cut.c) is a release
- * store and an acquire load in each direction, which orders all of this.
- * tests/unit/test_cut.c tortures it. `twin` is written once before the counter is
- * handed over by counters_take_new(), and is the flusher's from then on.
+ * it holds. The other thread follows the list of the lane it was handed, or takes from a counter
+ * of it that it knows: heads, links and values of one lane are memory of their own, written only by
+ * that lane's holder; ids, and the chunk that a counter is in, are written before it is first
+ * listed, and `chunks` and `overflow` never change. The hand-over itself (cut.c) is a release store
+ * and an acquire load in each direction, which orders all of this.
+ * `twin` is the owner's until counters_take_new() has given the counter away, and the flusher's
+ * from then on. tests/unit/test_cut.c tortures all this.
  */
 #include "aggregator/counters.h"
 

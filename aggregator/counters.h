@@ -67,11 +67,11 @@ struct counter *counter_twin(const struct counter *counter);
 void counter_set_twin(struct counter *counter, struct counter *twin);
 
 /* A counter's device id; valid as long as the map, and never changed. Any thread that has the
- * counter from counters_pop(). */
+ * counter from this map. */
 const uint8_t *counter_id(const struct counter *counter, size_t *length);
 
 /* True for the counter that stands in for all that found no room. Any thread that has the counter
- * from counters_pop(). */
+ * from this map. */
 bool counters_is_overflow(const struct counters *counters, const struct counter *counter);
 
 /* Counters made so far, the overflow counter not among them. Called by: the owner. */

@@ -269,7 +269,8 @@ static size_t fill(struct flusher *flusher, struct batch *batch)
 
     if (overflowed && !stats_get(&stats->overflow_packets))
         log_warn("--max-devices (%" PRIu64
-                 ") is reached: packets of further devices go to " COUNTERS_OVERFLOW_ID,
+                 ") is reached, or memory short: packets of further devices go to " //
+                 COUNTERS_OVERFLOW_ID,
                  flusher->options.max_devices);
     stats_set(&stats->overflow_packets, overflowed);
     stats_set(&stats->devices, pending_devices(flusher->pending));
@@ -358,7 +359,8 @@ static void *run(void *argument)
     }
     while (!stopping(flusher)) /* fenced: the last cut comes after main has ended the streams */
         nap(flusher, MAX_BACKOFF_MS);
-    give_up_pending(flusher); /* there is none unless a commit was given up */
+    if (gave_up)
+        give_up_pending(flusher);
     make_cut(flusher);
     if (!gave_up && !flusher->fenced)
         commit_pending(flusher);

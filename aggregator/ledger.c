@@ -19,7 +19,8 @@
  *
  * Why counts may be sent ahead: Redis only queues what stands behind a MULTI, and forgets it with
  * the connection. (Should MULTI be refused, by an ACL, it would execute them at once: they are sent
- * ahead only behind a batch whose own MULTI was taken.) Until its EXEC is sent a batch is not in
+ * ahead only behind a batch whose own MULTI was taken. Rights that are taken away between the two
+ * could still double a batch.) Until its EXEC is sent a batch is not in
  * flight, whatever Redis holds of it. The look stands in front of the MULTI, since Redis refuses
  * WATCH within one; so the guard covers the counts sent ahead as it covers all others. When the
  * batch in front of them turns out not to be in, something must be asked that cannot be asked
@@ -321,7 +322,7 @@ static enum ledger_result renew(struct ledger *ledger)
     char why[REDIS_ERROR_BYTES] = "";
     redisReply *exec;
 
-    transaction_append_counts(&ledger->resp, NULL, NULL);
+    transaction_append_multi(&ledger->resp);
     transaction_append_commit(&ledger->resp, ledger->key, &now);
     if (transaction_send(ledger->context, &ledger->resp) ||
         transaction_skip(ledger->context, TRANSACTION_COUNTS_REPLIES + TRANSACTION_COMMIT_REPLIES,

@@ -12,6 +12,7 @@
 
 #define QUEUED_BYTES 6
 
+/* Never written; hiredis's types have no const. */
 static char queued_text[] = "QUEUED";
 static redisReply queued = {.type = REDIS_REPLY_STATUS, .str = queued_text, .len = QUEUED_BYTES};
 

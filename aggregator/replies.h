@@ -2,8 +2,8 @@
  * Spares hiredis the objects of replies that say nothing.
  *
  * A transaction of n counts is answered by n lines "+QUEUED" and by n integers in EXEC's reply.
- * hiredis makes an object of each: a third of the flusher's CPU time while it commits. On a context
- * that replies_spare() was called for,
+ * hiredis makes an object of each: 106 ns a count, of about 450 that the flusher takes for one; 35
+ * without (ARCHITECTURE.md). On a context that replies_spare() was called for,
  *  - the status QUEUED is one and the same object, never allocated;
  *  - an integer inside an array is a NULL element.
  * All other replies, errors above all, are what hiredis makes of them.

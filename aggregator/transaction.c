@@ -60,12 +60,17 @@ void transaction_append_begin(struct resp *resp, const char *ledger_key, uint64_
     transaction_append_look(resp, ledger_key);
 }
 
+void transaction_append_multi(struct resp *resp)
+{
+    render_word(resp, "MULTI");
+}
+
 void transaction_append_counts(struct resp *resp, const char *key, const struct batch *batch)
 {
     size_t length;
 
-    render_word(resp, "MULTI");
-    for (size_t i = 0; batch && i < batch->count; i++) {
+    transaction_append_multi(resp);
+    for (size_t i = 0; i < batch->count; i++) {
         const uint8_t *id = counter_id(batch->entries[i].counter, &length);
 
         resp_command(resp, 4);

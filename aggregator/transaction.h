@@ -32,7 +32,10 @@ void transaction_append_begin(struct resp *resp, const char *ledger_key, uint64_
 /* A batch's transaction in two parts, which may be sent apart: the first is only queued by Redis,
  * and only the second has it executed. */
 
-/* MULTI, and HINCRBY key device delta for each entry (none when `batch` is NULL). */
+/* MULTI alone: for a transaction without counts. */
+void transaction_append_multi(struct resp *resp);
+
+/* MULTI, and HINCRBY key device delta for each entry. */
 #define TRANSACTION_COUNTS_REPLIES 1 /* beside the HINCRBYs' */
 void transaction_append_counts(struct resp *resp, const char *key, const struct batch *batch);
 

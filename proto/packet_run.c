@@ -7,8 +7,8 @@
  * Why a message that is taken is a good one: each step takes one field with its right wire type,
  * exactly the bytes that the general scan would take, and the fields end where the message ends;
  * device_id occurs once, so it is also the last; the limits are asked, and so is UTF-8. Steps read
- * whole words, past the message if it is short, and no decision depends on these bytes but one
- * that refuses: a timestamp or a payload that seems to end behind its message does not end at it.
+ * whole words, past the message if it is short; whatever is there, the message is then refused,
+ * because what these bytes belong to does not end where the message ends.
  */
 #include "proto/packet_run.h"
 
@@ -28,7 +28,7 @@
 #define ID_LENGTH_MAX       127
 #define CONTINUATION_BITS   0x8080808080808080u
 
-static uint64_t load_le64(const uint8_t *bytes)
+static inline uint64_t load_le64(const uint8_t *bytes)
 {
     return le64toh(load_u64(bytes));
 }
@@ -48,24 +48,25 @@ static inline bool is_ascii(const uint8_t *id, size_t length)
     return (all & CONTINUATION_BITS) == 0;
 }
 
-/* True if timestamp and payload, or what there is of them, reach from `at` to `end` exactly; `at`
- * may be past the end. Reads up to 12 bytes past the end, if `at` is before it. */
-static inline bool ends_usual(const uint8_t *at, const uint8_t *end)
+/* True if timestamp and payload, or what there is of them, reach from `at` to `end` exactly:
+ * offsets in `message`. Reads up to 8 bytes past the end. */
+static inline bool ends_usual(const uint8_t *message, size_t at, size_t end)
 {
     if (unlikely(at >= end))
         return at == end;
-    if (likely(*at == PACKET_TAG(PACKET_TIMESTAMP, WIRE_VARINT))) {
-        uint64_t last = ~load_le64(at + 1) & CONTINUATION_BITS;
+    if (likely(message[at] == PACKET_TAG(PACKET_TIMESTAMP, WIRE_VARINT))) {
+        uint64_t last = ~load_le64(message + at + 1) & CONTINUATION_BITS;
 
         if (unlikely(!last))
             return false;
-        at += 2 + __builtin_ctzll(last) / 8;
+        at += 2 + (size_t)__builtin_ctzll(last) / 8;
     }
-    if (unlikely(at >= end || *at != PACKET_TAG(PACKET_PAYLOAD, WIRE_BYTES)))
+    if (unlikely(at >= end || message[at] != PACKET_TAG(PACKET_PAYLOAD, WIRE_BYTES)))
         return at == end;
-    if (likely(at[1] < 0x80))
-        return end - at == 2 + at[1];
-    return at[2] < 0x80 && end - at == 3 + (at[1] & 0x7f) + (at[2] << 7);
+    if (likely(message[at + 1] < 0x80))
+        return end - at == 2u + message[at + 1];
+    return message[at + 2] < 0x80 &&
+           end - at == 3u + (message[at + 1] & 0x7fu) + ((size_t)message[at + 2] << 7);
 }
 
 NOINLINE size_t packet_run(const uint8_t **input, size_t *length,
@@ -80,16 +81,17 @@ NOINLINE size_t packet_run(const uint8_t **input, size_t *length,
     while (id < last && at < end) {
         uint64_t head = load_le64(at);
         size_t message = __builtin_bswap16((uint16_t)(head >> HEAD_MESSAGE_LENGTH));
-        const uint8_t *next = at + FRAME_HEADER_BYTES + message;
+        size_t framed = FRAME_HEADER_BYTES + message;
 
         id->bytes = at + HEAD_BYTES;
         id->length = (uint8_t)(head >> HEAD_ID_LENGTH);
-        if ((head & HEAD_MASK) != HEAD_USUAL || next > end || message > max_message ||
-            id->length - 1 >= max_id || !ends_usual(id->bytes + id->length, next) ||
+        if ((head & HEAD_MASK) != HEAD_USUAL || framed > (size_t)(end - at) ||
+            message > max_message || id->length - 1 >= max_id ||
+            !ends_usual(at, HEAD_BYTES + id->length, framed) ||
             !(likely(is_ascii(id->bytes, id->length)) || utf8_is_valid(id->bytes, id->length)))
             break;
         id++;
-        at = next;
+        at += framed;
     }
     *length = (size_t)(end - at);
     *input = at;

@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 /* So many bytes behind the input must be readable; what they are makes no difference. */
-#define PACKET_RUN_SLACK_BYTES 16
+#define PACKET_RUN_SLACK_BYTES 8
 
 /* What packets may be; as for frame_next() and packet_scan(). */
 struct packet_limits {

@@ -1,15 +1,14 @@
 /*
- * The life of a call. The packet path is call_receive(): it runs once a chunk of DATA, and its
- * loop once a packet.
+ * The life of a call; call_receive.c has its packets.
  *
  * Invariants: a call is in the waiting list exactly while it is ENDED; `received` grows only while
- * it is OPEN; `cut` is set when it ends, so no packet of it is in a later cut. The waiting list is
- * in order of `cut`, since cuts only grow.
+ * it is OPEN; `cut` is set when it ends, so no packet of it is in a later cut: those gathered and
+ * not yet counted are settled before the worker answers a cut. The waiting list is in order of
+ * `cut`, since cuts only grow.
  */
-#include "server/call.h"
-
 #include "proto/packet.h"
 #include "proto/telemetry.pb-c.h"
+#include "server/call_private.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -25,7 +24,6 @@
 
 #define HEADER(n, v, l)                                                                            \
     ((nghttp2_nv){(uint8_t *)(n), (uint8_t *)(v), sizeof(n) - 1, (l), NGHTTP2_NV_FLAG_NONE})
-#define REJECTED(reason) offsetof(struct balance_rejected, reason)
 
 struct call *call_create(struct call_context *context, struct connection *connection,
                          struct nghttp2_session *session, int32_t stream_id)
@@ -216,10 +214,7 @@ static void end(struct call *call)
     cut_hurry(call->context->cut);
 }
 
-static void fail(struct call *call, enum grpc_status status, const char *format, ...)
-    PRINTF_LIKE(3, 4);
-
-static void fail(struct call *call, enum grpc_status status, const char *format, ...)
+void call_fail(struct call *call, enum grpc_status status, const char *format, ...)
 {
     va_list args;
 
@@ -248,13 +243,13 @@ void call_client_ended(struct call *call)
     if (frame_at_boundary(&call->reader))
         end(call);
     else
-        fail(call, GRPC_INTERNAL, "the stream ended inside packet %" PRIu64, call->received);
+        call_fail(call, GRPC_INTERNAL, "the stream ended inside packet %" PRIu64, call->received);
 }
 
 void call_interrupt(struct call *call)
 {
     if (call->state == CALL_OPEN)
-        fail(call, GRPC_UNAVAILABLE, "shutting down");
+        call_fail(call, GRPC_UNAVAILABLE, "shutting down");
 }
 
 /* ---- Headers ------------------------------------------------------------------------------ */
@@ -308,131 +303,4 @@ void call_begin(struct call *call)
         refuse(call, GRPC_UNAVAILABLE, "redis down");
     else
         call->state = CALL_OPEN;
-}
-
-/* ---- Packets ------------------------------------------------------------------------------ */
-
-/* Ends the call because of the packet at hand; `why` is what is wrong with it. */
-static void fail_packet(struct call *call, size_t reason, enum grpc_status status, const char *why)
-{
-    cut_reject(call->context->cut, reason);
-    fail(call, status, "packet %" PRIu64 " (the first is 0): %s", call->received, why);
-}
-
-static void reject_packet(struct call *call, enum packet_result result, const struct packet_id *id)
-{
-    const char *why = packet_result_text(result);
-    char too_long[80];
-
-    switch (result) {
-    case PACKET_ID_EMPTY:
-        fail_packet(call, REJECTED(device_id), GRPC_INVALID_ARGUMENT, why);
-        break;
-    case PACKET_ID_TOO_LONG:
-        snprintf(too_long, sizeof too_long, "its device_id has %zu bytes, over the limit of %zu",
-                 id->length, call->context->limits.max_id_bytes);
-        fail_packet(call, REJECTED(device_id), GRPC_INVALID_ARGUMENT, too_long);
-        break;
-    case PACKET_ID_NOT_UTF8:
-        fail_packet(call, REJECTED(utf8), GRPC_INTERNAL, why);
-        break;
-    default:
-        fail_packet(call, REJECTED(malformed), GRPC_INTERNAL, why);
-    }
-}
-
-static void reject_frame(struct call *call, enum frame_result result)
-{
-    char too_large[80];
-
-    switch (result) {
-    case FRAME_TOO_LARGE:
-        snprintf(too_large, sizeof too_large, "%" PRIu32 " bytes are over the limit of %" PRIu32,
-                 frame_length(&call->reader), call->context->limits.max_message_bytes);
-        fail_packet(call, REJECTED(too_large), GRPC_RESOURCE_EXHAUSTED, too_large);
-        break;
-    case FRAME_COMPRESSED:
-        fail_packet(call, REJECTED(malformed), GRPC_INTERNAL,
-                    "it is compressed, and the request names no grpc-encoding");
-        break;
-    default:
-        fail_packet(call, REJECTED(malformed), GRPC_INTERNAL,
-                    "its compressed-flag byte is neither 0 nor 1");
-    }
-}
-
-static void take_packet(struct call *call, enum packet_result result, const struct packet_id *id)
-{
-    if (unlikely(result != PACKET_OK)) {
-        reject_packet(call, result, id);
-        return;
-    }
-    cut_count(call->context->cut, id->bytes, id->length);
-    call->received++;
-}
-
-/* Takes one packet of any shape, or a part of one. */
-static void take_next(struct call *call, const uint8_t **bytes, size_t *length)
-{
-    const struct packet_limits *limits = &call->context->limits;
-    enum packet_result result;
-    struct frame_piece piece;
-    struct packet_id id;
-    enum frame_result got =
-        frame_next(&call->reader, bytes, length, limits->max_message_bytes, &piece);
-
-    switch (got) {
-    case FRAME_WHOLE:
-        result = packet_scan(piece.bytes, piece.length, limits->max_id_bytes, &id);
-        take_packet(call, result, &id);
-        break;
-    case FRAME_LAST_PART:
-        packet_feed_part(call->feed, piece.bytes, piece.length);
-        result = packet_feed_end(call->feed, &id);
-        take_packet(call, result, &id);
-        break;
-    case FRAME_PART:
-        packet_feed_part(call->feed, piece.bytes, piece.length);
-        break;
-    case FRAME_MORE:
-        break;
-    default:
-        reject_frame(call, got);
-    }
-}
-
-/* Gathers packets of the usual shape, as many as follow one another. */
-static void gather_run(struct call *call, const uint8_t **bytes, size_t *length)
-{
-    struct call_context *context = call->context;
-
-    for (;;) {
-        size_t room = COUNTERS_GROUP - context->gathered_count;
-        size_t n = packet_run(bytes, length, &context->limits,
-                              context->gathered + context->gathered_count, room);
-
-        context->gathered_count += n;
-        call->received += n;
-        if (n < room)
-            return;
-        call_settle(context);
-    }
-}
-
-void call_settle(struct call_context *context)
-{
-    if (context->gathered_count == 0)
-        return;
-    cut_count_each(context->cut, context->gathered, context->gathered_count);
-    context->gathered_count = 0;
-}
-
-void call_receive(struct call *call, const uint8_t *bytes, size_t length)
-{
-    while (length > 0 && call->state == CALL_OPEN) {
-        if (frame_at_boundary(&call->reader))
-            gather_run(call, &bytes, &length);
-        if (length > 0)
-            take_next(call, &bytes, &length);
-    }
 }

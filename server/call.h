@@ -70,7 +70,7 @@ struct call {
     struct call *next, *previous;                 /* of the connection */
     struct call *waiting_next, *waiting_previous; /* of the context */
     struct packet_feed *feed;                     /* behind the struct */
-    uint64_t received;                            /* packets counted */
+    uint64_t received;                            /* packets counted, or gathered */
     uint64_t cut;                                 /* that holds the last of them */
     int32_t stream_id;
     enum call_state state;

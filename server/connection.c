@@ -282,7 +282,7 @@ bool connection_receive(struct connection *connection)
         return true;
     stats_add(&context->calls.stats->bytes_received, (uint64_t)got);
     used = nghttp2_session_mem_recv(connection->session, context->buffer, (size_t)got);
-    call_settle(&context->calls);
+    call_settle(&context->calls); /* the buffer is used again, and a cut may be answered, next */
     if (used == NGHTTP2_ERR_BAD_CLIENT_MAGIC) {
         note_bad_peer(connection, "it does not speak HTTP/2 with prior knowledge, as gRPC does");
         if (isupper(context->buffer[0]))

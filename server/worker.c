@@ -1,7 +1,7 @@
 /*
  * The worker's round: wait for events; receive from each connection that has something, answering
  * a request for a cut between any two receives; take new connections; acknowledge what was
- * committed; send; destroy what ended.
+ * committed; send; destroy what ended; and if it was a small round, hold the next one back.
  *
  * Connections come through a pipe of file descriptors: the kernel's queue between main and the
  * worker. Wake-ups (a cut, a commit, a stage) come through the cut's eventfd. Whoever finds a
@@ -362,7 +362,8 @@ static void *run(void *argument)
         send_output(worker);
         reap_lingering(worker);
         destroy_dead(worker);
-        moderate(worker, bytes_before);
+        if (n < MAX_EVENTS) /* else more of them wait */
+            moderate(worker, bytes_before);
     }
     return NULL;
 }

@@ -122,7 +122,7 @@ static void loop_init(struct loop *loop)
     loop->flusher_fd = wake_create();
     loop->cut = cut_create(&key, loop->options.client.devices, loop->flusher_fd);
     loop->commits = commits_create();
-    loop->context.buffer = malloc(RECEIVE_BYTES);
+    loop->context.buffer = calloc(1, RECEIVE_BYTES + PACKET_RUN_SLACK_BYTES);
     if (loop->flusher_fd < 0 || !loop->cut || !loop->commits || !loop->context.buffer)
         ingest_die("cannot start: %s", strerror(errno));
     loop->context.buffer_bytes = RECEIVE_BYTES;

@@ -115,7 +115,7 @@ static void append_counts_without_a_batch_opens_a_transaction(void **state)
 
     (void)state;
     resp_init(&resp);
-    transaction_append_counts(&resp, NULL, NULL);
+    transaction_append_multi(&resp);
     transaction_append_commit(&resp, "k:l", &ledger);
     assert_rendered(&resp, BYTES(MULTI HSET_LEDGER EXPIRE EXEC LOOK));
     resp_fini(&resp);

@@ -63,7 +63,8 @@ void report_print_text(const struct report *report, FILE *out);
  *
  *     {"packets": n, "sent": n, "acknowledged": n, "complete": bool, "seconds": s,
  *      "packets_per_second": r, "streams": {"acknowledged": n, "failed": n},
- *      "ack_latency_ms": {"p50": t, "p90": t, "p99": t, "max": t},       or null without an Ack
+ *      "ack_latency_ms": {"p50": t, "p90": t, "p99": t, "p99.9": t, "max": t},
+ *                                                                        or null without an Ack
  *      "failures": [{"of": "stream" or "connection", "status": "UNAVAILABLE", "message": "...",
  *                    "count": n, "packets": n, "tally_received": n or null}]}
  *

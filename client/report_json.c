@@ -23,6 +23,8 @@ static bool add_latency(cJSON *json, const struct latency *latency)
            cJSON_AddNumberToObject(object, "p50", milliseconds(latency_percentile(latency, 50))) &&
            cJSON_AddNumberToObject(object, "p90", milliseconds(latency_percentile(latency, 90))) &&
            cJSON_AddNumberToObject(object, "p99", milliseconds(latency_percentile(latency, 99))) &&
+           cJSON_AddNumberToObject(object, "p99.9",
+                                   milliseconds(latency_percentile(latency, 99.9))) &&
            cJSON_AddNumberToObject(object, "max", milliseconds(latency->max_ns));
 }
 

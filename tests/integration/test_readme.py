@@ -12,6 +12,8 @@ README = (ROOT / "README.md").read_text()
 RUN_ELSEWHERE = {
     "./scripts/run.sh --demo",  # tests/bare
     "./scripts/test.sh",  # tests/bare
+    "./scripts/bench.sh --quick",  # tests/bench/test_bench.py, with smaller loads
+    "./scripts/perf.sh",  # tests/bench/test_perf.py, for a second
     "docker compose up -d",  # tests/container
 }
 

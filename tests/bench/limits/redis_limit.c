@@ -6,6 +6,7 @@
  * The fields are what tally-send names its devices. In the first round over them Redis creates
  * them; for the rate of later rounds run it again, without deleting the key.
  */
+#include "aggregator/batch.h"
 #include "aggregator/redis.h"
 #include "aggregator/resp.h"
 #include "common/clock.h"
@@ -24,7 +25,7 @@
 
 struct options {
     char *host, *socket, *key;
-    uint64_t port, devices, batch, hincrbys, outstanding;
+    uint64_t port, devices, hincrbys, outstanding;
     bool help;
 };
 
@@ -34,7 +35,6 @@ static const struct opt_row rows[] = {
     PROGRAM_STRING("socket", socket, NULL, "PATH", "Redis's Unix socket, instead of host and port"),
     PROGRAM_STRING("key", key, "bench:limit", "KEY", "the hash that is counted in"),
     PROGRAM_NUMBER("devices", devices, "1000000", 1, 100000000, "D", "fields, taken in turn"),
-    PROGRAM_NUMBER("batch", batch, "4096", 1, 1000000, "B", "HINCRBYs in a transaction"),
     PROGRAM_NUMBER("n", hincrbys, "1000000", 1, 1000000000000, "N",
                    "HINCRBYs in all, rounded up to whole transactions"),
     PROGRAM_NUMBER("outstanding", outstanding, "2", 1, 1000, "P",
@@ -65,7 +65,7 @@ static void render(struct resp *out, const struct options *options, uint64_t fir
 
     resp_command(out, 1);
     resp_text(out, "MULTI");
-    for (uint64_t i = 0; i < options->batch; i++) {
+    for (uint64_t i = 0; i < BATCH_MAX; i++) {
         snprintf(device, sizeof device, "device-%07" PRIu64, (first + i) % options->devices);
         resp_command(out, 4);
         resp_text(out, "HINCRBY");
@@ -87,7 +87,7 @@ static void load_fini(struct load *load)
 /* As many transactions as it takes to name each device. Returns 0 or -ENOMEM. */
 static int load_init(struct load *load, const struct options *options)
 {
-    uint64_t count = (options->devices + options->batch - 1) / options->batch;
+    uint64_t count = (options->devices + BATCH_MAX - 1) / BATCH_MAX;
 
     *load = (struct load){.options = options, .count = count, .line_begins = true};
     load->transactions = calloc(count, sizeof *load->transactions);
@@ -95,7 +95,7 @@ static int load_init(struct load *load, const struct options *options)
         return -ENOMEM;
     for (uint64_t i = 0; i < count; i++) {
         resp_init(&load->transactions[i]);
-        render(&load->transactions[i], options, i * options->batch);
+        render(&load->transactions[i], options, i * BATCH_MAX);
         if (load->transactions[i].failed)
             return -ENOMEM;
     }
@@ -143,7 +143,7 @@ static int count_lines(struct load *load, const char *bytes, size_t length, uint
  * result, a number. */
 static int run(struct load *load, uint64_t transactions)
 {
-    const uint64_t lines_each = 2 + 2 * load->options->batch;
+    const uint64_t lines_each = 2 + 2 * BATCH_MAX;
     uint64_t sent = 0, lines = 0;
     char buffer[RECEIVE_BYTES];
 
@@ -171,7 +171,7 @@ static int run(struct load *load, uint64_t transactions)
 static int measure(struct load *load)
 {
     const struct options *options = load->options;
-    uint64_t transactions = (options->hincrbys + options->batch - 1) / options->batch;
+    uint64_t transactions = (options->hincrbys + BATCH_MAX - 1) / BATCH_MAX;
     uint64_t start = clock_now_ns();
     double seconds;
     int error = run(load, transactions);
@@ -183,8 +183,7 @@ static int measure(struct load *load)
     }
     seconds = (double)(clock_now_ns() - start) / 1e9;
     printf("{\"hincrby_per_s\": %.0f, \"hincrbys\": %" PRIu64 ", \"seconds\": %.6f}\n",
-           (double)(transactions * options->batch) / seconds, transactions * options->batch,
-           seconds);
+           (double)(transactions * BATCH_MAX) / seconds, transactions * BATCH_MAX, seconds);
     return EXIT_SUCCESS;
 }
 

@@ -26,6 +26,7 @@
 #define CHUNK_BYTES ((size_t)4 << 20)
 #define CHUNK_UNITS ((uint32_t)(CHUNK_BYTES / UNIT_BYTES))
 #define MAX_CHUNKS  (UINT32_MAX / CHUNK_UNITS)
+#define LISTS       8 /* of a lane; see counters_pop() */
 
 struct counter {
     uint64_t value[COUNTERS_LANES];
@@ -46,9 +47,11 @@ struct counters {
     uint32_t chunk_count;
     uint32_t used; /* units of the last chunk */
 
-    /* A lane's list. Each on its own lines: the two are written by different threads. */
+    /* A lane's lists, which take turns. Each lane on its own lines: the two are written by
+     * different threads. */
     struct lane {
-        uint32_t head;
+        uint32_t heads[LISTS];
+        uint32_t turn;
     } CACHE_ALIGNED lanes[COUNTERS_LANES];
 };
 
@@ -203,13 +206,23 @@ void counters_destroy(struct counters *counters)
 
 /* ---- Lanes ---------------------------------------------------------------------------------- */
 
+/* The list whose turn it is. */
+static inline uint32_t *next_head(struct counters *counters, unsigned lane)
+{
+    struct lane *lists = &counters->lanes[lane];
+
+    return &lists->heads[lists->turn++ % LISTS];
+}
+
 static inline void add(struct counters *counters, unsigned lane, uint32_t ref, uint64_t n)
 {
     struct counter *counter = counter_at(counters, ref);
 
     if (unlikely(counter->value[lane] == 0)) {
-        counter->next[lane] = counters->lanes[lane].head;
-        counters->lanes[lane].head = ref;
+        uint32_t *head = next_head(counters, lane);
+
+        counter->next[lane] = *head;
+        *head = ref;
     }
     counter->value[lane] += n;
 }
@@ -245,12 +258,23 @@ void counters_add_each(struct counters *counters, unsigned lane, const struct pa
         add(counters, lane, resolve(counters, &ids[i], tags[i], refs[i]), 1);
 }
 
+/*
+ * A list alone would be followed one miss at a time: a counter must have come from memory before
+ * the next one is known. Eight lists in turn have eight of them on their way.
+ */
 struct counter *counters_pop(struct counters *counters, unsigned lane, uint64_t *n)
 {
-    while (counters->lanes[lane].head) {
-        struct counter *counter = counter_at(counters, counters->lanes[lane].head);
+    for (int empty = 0; empty < LISTS;) {
+        uint32_t *head = next_head(counters, lane);
+        struct counter *counter = counter_at(counters, *head);
 
-        counters->lanes[lane].head = counter->next[lane];
+        if (!*head) {
+            empty++;
+            continue;
+        }
+        empty = 0;
+        *head = counter->next[lane];
+        __builtin_prefetch(counter_at(counters, *head), 1);
         *n = counter_take(counter, lane);
         if (*n)
             return counter;

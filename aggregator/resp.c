@@ -85,3 +85,11 @@ void resp_number(struct resp *resp, uint64_t number)
 
     resp_bytes(resp, start, (size_t)(end - start));
 }
+
+void resp_again(struct resp *resp, size_t start, size_t length)
+{
+    if (resp->failed || !reserve(resp, length))
+        return;
+    memcpy(resp->bytes + resp->length, resp->bytes + start, length);
+    resp->length += length;
+}

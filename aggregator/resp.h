@@ -32,4 +32,7 @@ void resp_bytes(struct resp *resp, const void *bytes, size_t length);
 void resp_text(struct resp *resp, const char *text);
 void resp_number(struct resp *resp, uint64_t number);
 
+/* Renders once more the `length` bytes that were rendered at offset `start`. */
+void resp_again(struct resp *resp, size_t start, size_t length);
+
 #endif

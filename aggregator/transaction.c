@@ -67,15 +67,21 @@ void transaction_append_multi(struct resp *resp)
 
 void transaction_append_counts(struct resp *resp, const char *key, const struct batch *batch)
 {
-    size_t length;
+    size_t start, prefix = 0, length;
 
     transaction_append_multi(resp);
+    start = resp->length;
     for (size_t i = 0; i < batch->count; i++) {
         const uint8_t *id = counter_id(batch->entries[i].counter, &length);
 
-        resp_command(resp, 4);
-        resp_text(resp, "HINCRBY");
-        resp_text(resp, key);
+        if (i == 0) {
+            resp_command(resp, 4);
+            resp_text(resp, "HINCRBY");
+            resp_text(resp, key);
+            prefix = resp->length - start;
+        } else {
+            resp_again(resp, start, prefix);
+        }
         resp_bytes(resp, id, length);
         resp_number(resp, batch->entries[i].delta);
     }

@@ -43,11 +43,28 @@ static void render_much_grows(void **state)
     resp_fini(&resp);
 }
 
+static void again_repeats_bytes_across_growth(void **state)
+{
+    struct resp resp;
+
+    (void)state;
+    resp_init(&resp);
+    resp_text(&resp, "ab");
+    resp_text(&resp, "12345678");
+    for (int i = 0; i < 10000; i++)
+        resp_again(&resp, 8, 14);
+    assert_int_equal(resp.length, 8 + 10001 * 14);
+    for (size_t at = 8; at < resp.length; at += 14)
+        assert_memory_equal(resp.bytes + at, "$8\r\n12345678\r\n", 14);
+    resp_fini(&resp);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(render_commands_gives_resp),
         cmocka_unit_test(render_much_grows),
+        cmocka_unit_test(again_repeats_bytes_across_growth),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,8 +6,8 @@ its results.
 import machine
 from figures import Result
 from loads import MESSAGE_PREFIX_BYTES, Packets, RawSend, RealClient, TallySend
-from stage import Stage, bench_program
-from throughput import measure
+from stage import Missing, Stage, bench_program
+from throughput import measure, measure_in_turns
 
 PYTHON = "/usr/bin/python3"  # Debian's, which has grpc
 ZIPF = 1.0
@@ -25,35 +25,56 @@ def amount(number):
     return str(number)
 
 
-# ---- Limits ----------------------------------------------------------------------------------
+# ---- Side by side ------------------------------------------------------------------------------
 
 
-def limit_tcp(bench):
-    result = Result("limit-tcp", "limit: raw TCP, receive and discard")
-    with Stage() as stage:
-        server = stage.program(bench_program("bench_raw_discard"))
-        measure(result, server, RawSend(Packets(), bench.directory), bench.settings, FAST)
-    return [result]
-
-
-def limit_nghttp2(bench):
-    result = Result("limit-nghttp2", "limit: nghttp2, receive and discard")
+def headline(bench):
+    """The limits, tallyd and its peers, all with the same packets in full frames. They take turns,
+    since the targets compare them."""
     packets = Packets()
     message_bytes = str(packets.packet_bytes + MESSAGE_PREFIX_BYTES)
-    with Stage() as stage:
-        server = stage.program(
-            bench_program("bench_h2_discard"), "--message-bytes", message_bytes
-        )
-        measure(result, server, TallySend(packets), bench.settings, FAST)
-    return [result]
+    stage = Stage()
+
+    def raw():
+        return stage.program(bench_program("bench_raw_discard"))
+
+    def nghttp2():
+        return stage.program(bench_program("bench_h2_discard"), "--message-bytes", message_bytes)
+
+    def tallyd():
+        return stage.tallyd(stage.redis())
+
+    def peer(command):
+        return lambda: stage.program(*command(stage))
+
+    contenders = (
+        ("limit-tcp", "limit: raw TCP, receive and discard", raw, FAST),
+        ("limit-nghttp2", "limit: nghttp2, receive and discard", nghttp2, FAST),
+        ("tallyd-1k-45", "tallyd: 1 k devices, uniform, 45 B", tallyd, FAST),
+        ("peer-cpp", "gRPC C++, no Redis", peer(cpp_peer), LIBRARY),
+        ("peer-go", "grpc-go, no Redis", peer(go_peer), LIBRARY),
+        ("peer-python", "Python original", peer(python_peer), ORIGINAL),
+    )
+    results, rows = [], []
+    with stage:
+        for name, title, start, guess in contenders:
+            result = Result(name, title)
+            results.append(result)
+            try:
+                load = RawSend(packets, bench.directory) if start is raw else TallySend(packets)
+                rows.append((result, start(), load, guess))
+            except Missing as missing:
+                result.skipped = str(missing)
+        measure_in_turns(rows, bench.settings)
+    return results
 
 
 # ---- tallyd ----------------------------------------------------------------------------------
 
 
-def full_frames(name, devices, zipf=0):
-    """Full frames for so many devices (None: as many as the settings call many), in each size, one
-    after another into one tallyd."""
+def full_frames(name, devices, zipf=0, first_size=0):
+    """Full frames for so many devices (None: as many as the settings call many), in each size from
+    the first one on, one after another into one tallyd."""
 
     def run(bench):
         settings = bench.settings
@@ -62,7 +83,7 @@ def full_frames(name, devices, zipf=0):
         results = []
         with Stage() as stage:
             tallyd = stage.tallyd(stage.redis())
-            for size in settings.sizes:
+            for size in settings.sizes[first_size:]:
                 result = Result(f"{name}-{size}", f"tallyd: {kind}, {size:,} B")
                 load = TallySend(Packets(count, size, zipf))
                 many = count if count >= MANY else 0
@@ -87,22 +108,23 @@ def tallyd_under(name, title, load, guess):
 
 
 def workers(bench):
-    """One worker, then two, under the same load; with more processors as many as serve, too."""
+    """One worker and two, in turns, under the same load; with more processors as many as serve,
+    too."""
     counts = sorted({1, 2, max(2, len(machine.SERVER_CPUS))})
-    results = []
-    for count in counts:
-        plural = "s" * (count > 1)
-        result = Result(f"workers-{count}", f"tallyd: {count} worker{plural}, 1 k devices, 45 B")
-        cpus = machine.SERVER_CPUS[:count]
-        if len(cpus) < count:
-            result.note = f"{count} workers share {len(cpus)} processor here: CPU a packet only"
-        senders = min(count, len(machine.LOAD_CPUS))
-        load = TallySend(Packets(), connections=2 * counts[-1] // senders, senders=senders)
-        with Stage() as stage:
+    senders = min(counts[-1], len(machine.LOAD_CPUS))
+    load = TallySend(Packets(), connections=2 * counts[-1] // senders, senders=senders)
+    rows = []
+    with Stage() as stage:
+        for count in counts:
+            plural = "s" * (count > 1)
+            result = Result(f"workers-{count}", f"tallyd: {count} worker{plural}, 1 k devices, 45 B")
+            cpus = machine.SERVER_CPUS[:count]
+            if len(cpus) < count:
+                result.note = f"{count} workers share {len(cpus)} processor here: CPU a packet only"
             tallyd = stage.tallyd(stage.redis(), cpus=cpus, workers=count)
-            measure(result, tallyd, load, bench.settings, FAST)
-        results.append(result)
-    return results
+            rows.append((result, tallyd, load, FAST))
+        measure_in_turns(rows, bench.settings)
+    return [row[0] for row in rows]
 
 
 # ---- Peers -----------------------------------------------------------------------------------
@@ -114,10 +136,6 @@ def cpp_client(_):
 
 def python_client(_):
     return RealClient([PYTHON, bench_program("client_python.py")], Packets())
-
-
-def replay(_):
-    return TallySend(Packets())
 
 
 def cpp_peer(_):

@@ -47,9 +47,8 @@ def _peer(name, title, command, load, guess, **options):
 
 
 ROWS = (
-    Row("limit-tcp", rate_rows.limit_tcp),
-    Row("limit-nghttp2", rate_rows.limit_nghttp2),
-    _full_frames("tallyd-1k", 1_000),
+    Row("headline", rate_rows.headline),
+    Row("tallyd-1k", rate_rows.full_frames("tallyd-1k", 1_000, first_size=1), quick=False),
     _full_frames("tallyd-1k-zipf", 1_000, quick=False),
     _full_frames("tallyd-100k", 100_000, quick=False),
     _full_frames("tallyd-100k-zipf", 100_000, quick=False),
@@ -61,11 +60,6 @@ ROWS = (
     _tallyd("cpp-client", "gRPC C++ client", rate_rows.cpp_client, LIBRARY, quick=False),
     _tallyd(
         "python-client", "gRPC Python client", rate_rows.python_client, INTERPRETER, quick=False
-    ),
-    _peer("peer-cpp", "gRPC C++, no Redis", rate_rows.cpp_peer, rate_rows.replay, LIBRARY),
-    _peer("peer-go", "grpc-go, no Redis", rate_rows.go_peer, rate_rows.replay, LIBRARY),
-    _peer(
-        "peer-python", "Python original", rate_rows.python_peer, rate_rows.replay, ORIGINAL
     ),
     _peer(
         "peer-cpp-client",

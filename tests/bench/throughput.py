@@ -89,11 +89,20 @@ def measure(result, server, load, settings, guess, many=0):
     """Runs a load settings.repeats times for about settings.seconds each. `guess` is the packets a
     second to expect, for the warm-up; `many` devices, unless it is 0, are all sent for in the
     warm-up, and keep Redis busy: these runs take settings.many_seconds."""
-    pid = server.process.pid
-    machine.reset_peak(pid)
+    measure_in_turns([(result, server, load, guess)], settings, many)
+
+
+def measure_in_turns(rows, settings, many=0):
+    """The same for several (result, server, load, guess), whose runs take turns: what the machine
+    does from minute to minute is then in each of them alike."""
     seconds = settings.many_seconds if many else settings.seconds
-    count = _packets_for(seconds, server, load, guess, many)
+    counts = []
+    for _, server, load, guess in rows:
+        machine.reset_peak(server.process.pid)
+        counts.append(_packets_for(seconds, server, load, guess, many))
     for _ in range(settings.repeats):
-        _run_once(result, server, load, count, many)
-    result.add("peak", "bytes", machine.peak_bytes(pid))
-    result.add("wire", "bytes/packet", load.wire_bytes)
+        for (result, server, load, _), count in zip(rows, counts):
+            _run_once(result, server, load, count, many)
+    for result, server, load, _ in rows:
+        result.add("peak", "bytes", machine.peak_bytes(server.process.pid))
+        result.add("wire", "bytes/packet", load.wire_bytes)

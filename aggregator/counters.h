@@ -36,14 +36,12 @@ void counters_destroy(struct counters *counters);
 
 /* Adds n > 0 to a lane of the counter of a device id of 1 to UINT16_MAX bytes, which is made if it
  * is new (the id is copied); to the overflow counter when the map is full, memory is short, or the
- * id longer.
- * Returns the counter. Never fails. Called by: the owner. */
+ * id longer. Returns the counter. Never fails. Called by: the owner. */
 struct counter *counters_add(struct counters *counters, unsigned lane, const uint8_t *id,
                              size_t length, uint64_t n);
 
 /* Adds 1 to a lane of the counter of each of up to COUNTERS_GROUP ids: what counters_add()
- * would do one by one, with the fetches from memory overlapped. Called by: the
- * owner. */
+ * would do one by one, with the fetches from memory overlapped. Called by: the owner. */
 void counters_add_each(struct counters *counters, unsigned lane, const struct packet_id *ids,
                        size_t count);
 

@@ -62,6 +62,11 @@ void counter_index_fini(struct counter_index *index)
     table_fini(&index->old);
 }
 
+size_t counter_index_bytes(const struct counter_index *index)
+{
+    return table_bytes(&index->table) + (index->old.buckets ? table_bytes(&index->old) : 0);
+}
+
 /* The bucket in which a tag may stand, `step` after its home. */
 static struct counter_bucket *bucket_of(const struct counter_table *table, uint32_t tag,
                                         uint32_t step)

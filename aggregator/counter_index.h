@@ -82,4 +82,7 @@ uint32_t counter_index_next(struct counter_index *index, uint32_t tag, uint32_t 
  * cannot grow. */
 int counter_index_put(struct counter_index *index, uint32_t tag, uint32_t ref) MUST_CHECK;
 
+/* Bytes of memory that the index takes. */
+size_t counter_index_bytes(const struct counter_index *index);
+
 #endif

@@ -327,3 +327,10 @@ size_t counters_count(const struct counters *counters)
 {
     return counters->count;
 }
+
+size_t counters_bytes(const struct counters *counters)
+{
+    size_t units = (size_t)(counters->chunk_count - 1) * CHUNK_UNITS + counters->used;
+
+    return sizeof *counters + units * UNIT_BYTES + counter_index_bytes(&counters->index);
+}

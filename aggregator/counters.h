@@ -75,4 +75,8 @@ bool counters_is_overflow(const struct counters *counters, const struct counter 
 /* Counters made so far, the overflow counter not among them. Called by: the owner. */
 size_t counters_count(const struct counters *counters);
 
+/* Bytes of memory that the counters and their index take, what is set aside for further counters
+ * not among them. Called by: the owner. */
+size_t counters_bytes(const struct counters *counters);
+
 #endif

@@ -48,6 +48,7 @@ struct cut {
         _Atomic uint64_t answered;
         unsigned lane;
         struct cut_totals totals[COUNTERS_LANES];
+        uint64_t arrived;     /* packets of all lanes handed over so far */
         struct counter *made; /* goes with the lane handed over */
     } CACHE_ALIGNED w;
 
@@ -128,6 +129,7 @@ void cut_answer(struct cut *cut)
 {
     if (!cut_asked(cut))
         return;
+    cut->w.arrived = cut_arrived(cut);
     cut->w.lane ^= 1;
     cut->w.made = counters_take_new(cut->counters);
     /* Nobody else asks meanwhile: the flusher waits for this answer before its next request. */
@@ -141,6 +143,18 @@ uint64_t cut_number(const struct cut *cut)
 {
     thread_assert_role(THREAD_WORKER);
     return atomic_load_explicit(&cut->w.answered, memory_order_relaxed) + 1;
+}
+
+uint64_t cut_arrived(const struct cut *cut)
+{
+    thread_assert_role(THREAD_WORKER);
+    return cut->w.arrived + cut->w.totals[cut->w.lane].received;
+}
+
+size_t cut_counter_bytes(const struct cut *cut)
+{
+    thread_assert_role(THREAD_WORKER);
+    return counters_bytes(cut->counters);
 }
 
 void cut_hurry(struct cut *cut)

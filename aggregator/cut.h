@@ -55,6 +55,13 @@ void cut_answer(struct cut *cut);
 /* The number of the cut that what is counted now will be in. Called by: worker. */
 uint64_t cut_number(const struct cut *cut);
 
+/* Packets that arrived whole, ever: what cut_count(), cut_count_each() and cut_reject() counted.
+ * Called by: worker. */
+uint64_t cut_arrived(const struct cut *cut);
+
+/* Bytes of memory that the worker's counters take, as counters_bytes() says. Called by: worker. */
+size_t cut_counter_bytes(const struct cut *cut);
+
 /* Asks for a cut soon, since a stream waits for its Ack. Called by: worker. */
 void cut_hurry(struct cut *cut);
 

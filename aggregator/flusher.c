@@ -120,6 +120,13 @@ static bool hurried(const struct flusher *flusher)
     return false;
 }
 
+/* Tells the readers of statistics how things stand. */
+static void publish(struct flusher *flusher)
+{
+    balance_publish(flusher->options.balance, &flusher->values);
+    stats_set(&flusher->options.stats->cpu_ns, clock_thread_cpu_ns());
+}
+
 /* ---- Cut ---------------------------------------------------------------------------------- */
 
 /* The packets that were counted for a device. */
@@ -149,7 +156,7 @@ static void make_cut(struct flusher *flusher)
     flusher->values.received = totals.received;
     flusher->values.rejected = totals.rejected;
     stats_add(&options->stats->cuts, 1);
-    balance_publish(options->balance, &flusher->values);
+    publish(flusher);
 }
 
 /* ---- Commit ------------------------------------------------------------------------------- */
@@ -226,15 +233,26 @@ static bool settle_batch(struct flusher *flusher)
                   "integer; %" PRIu64 " packets go to %s:quarantine",
                   flusher->options.redis.key, batch->quarantine ? ":quarantine" : "", refused,
                   flusher->options.redis.key);
-    balance_publish(flusher->options.balance, &flusher->values);
+    publish(flusher);
     batch->count = 0;
     return !(refused && batch->quarantine);
+}
+
+static void note_committed(struct flusher *flusher, uint64_t ns)
+{
+    struct stats_flusher *stats = flusher->options.stats;
+
+    stats_set(&stats->last_commit_ns, ns);
+    histogram_add(&stats->commit_ns, &stats_commit_ns_bounds, ns);
+    histogram_add(&stats->batch_devices, &stats_batch_devices_bounds, flusher->batch->count);
 }
 
 /* Commits the batch at hand, however long it takes. Returns false when it gave up: fenced, or out
  * of time, but not before one try. */
 static bool commit_batch(struct flusher *flusher)
 {
+    uint64_t begun_ns = clock_now_ns();
+
     do {
         enum ledger_result result;
 
@@ -248,6 +266,7 @@ static bool commit_batch(struct flusher *flusher)
             return false;
         }
         if (result == LEDGER_OK) {
+            note_committed(flusher, clock_now_ns() - begun_ns);
             if (settle_batch(flusher)) {
                 note_success(flusher);
                 return true;
@@ -292,7 +311,7 @@ static bool commit_pending(struct flusher *flusher)
     }
     assert(flusher->values.pending == 0); /* the lanes held what the workers say they counted */
     flusher->values.pending = 0;          /* and if not, the balance shall show it */
-    balance_publish(options->balance, &flusher->values);
+    publish(flusher);
     commits_publish(options->commits, flusher->cut);
     for (size_t i = 0; i < options->cut_count; i++)
         cut_wake_worker(options->cuts[i]);

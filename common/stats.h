@@ -1,6 +1,6 @@
 /*
  * Statistics of a worker and of the flusher: plain 64-bit counters, declared once
- * in the lists below and expanded for storage, sum and output.
+ * in the lists below and expanded for storage, sum and output; and the flusher's histograms.
  *
  * One writer a block, any number of readers. Both sides use relaxed atomics: a reader sees each
  * counter whole and never falling, but two counters not of the same instant. What must balance in
@@ -10,6 +10,7 @@
 #define TALLYD_COMMON_STATS_H
 
 #include "common/compiler.h"
+#include "common/histogram.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -25,6 +26,10 @@
     X(streams_refused, "streams refused before anything of theirs was counted")                    \
     X(streams_waiting, "gauge: ended streams that wait for their commit")                          \
     X(bytes_received, "bytes received on gRPC connections")                                        \
+    X(packets_arrived, "packets that arrived whole, the rejected ones included, up to the last "   \
+                       "receive")                                                                  \
+    X(cpu_ns, "gauge: CPU time of the worker's thread, as of the last cut, or a second ago")       \
+    X(counter_bytes, "gauge: memory of its counters and their index, as of then")                  \
     X(bad_peers, "connections closed because the peer spoke something else or broke HTTP/2")
 
 /* Writer: the flusher. */
@@ -42,9 +47,18 @@
     X(quarantined_fields, "counts that Redis refused and that went to the quarantine hash")        \
     X(devices, "gauge: devices known to this instance")                                            \
     X(overflow_packets, "packets counted in __overflow__ because of --max-devices")                \
-    X(redis_up, "gauge: 1 while the flusher's last exchange with Redis succeeded")
+    X(redis_up, "gauge: 1 while the flusher's last exchange with Redis succeeded")                 \
+    X(last_commit_ns, "gauge: how long the last batch took to commit")                             \
+    X(cpu_ns, "gauge: CPU time of the flusher's thread, as of the last cut or batch")
 
-#define STATS_FIELD(name, help) _Atomic uint64_t name;
+/* Writer: the flusher. Each has its bounds, stats_<name>_bounds. */
+#define STATS_FLUSHER_HISTOGRAMS(X)                                                                \
+    X(commit_ns, "how long a batch took, from when the ledger got it to its confirmation")         \
+    X(batch_devices, "counts that a committed batch carried")
+
+#define STATS_FIELD(name, help)     _Atomic uint64_t name;
+#define STATS_HISTOGRAM(name, help) struct histogram name;
+#define STATS_BOUNDS(name, help)    extern const struct histogram_bounds stats_##name##_bounds;
 
 struct stats_worker {
     STATS_WORKER(STATS_FIELD)
@@ -52,7 +66,21 @@ struct stats_worker {
 
 struct stats_flusher {
     STATS_FLUSHER(STATS_FIELD)
+    STATS_FLUSHER_HISTOGRAMS(STATS_HISTOGRAM)
 } CACHE_ALIGNED;
+
+STATS_FLUSHER_HISTOGRAMS(STATS_BOUNDS)
+
+#define STATS_VALUE(name, help) uint64_t name;
+
+/* What a worker's statistics were when they were read, or the sums of several. */
+struct stats_worker_values {
+    STATS_WORKER(STATS_VALUE)
+};
+
+/* Reads a worker's statistics, and adds one's values to a sum. Called by: any thread. */
+struct stats_worker_values stats_worker_read(const struct stats_worker *stats);
+void stats_worker_sum(struct stats_worker_values *sum, const struct stats_worker_values *values);
 
 /* Adds to, sets, or reads a counter. Add and set: its one writer; get: any thread. */
 #define stats_add(counter, n)                                                                      \

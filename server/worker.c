@@ -32,7 +32,7 @@
 #define INBOX_FDS       64   /* taken from the pipe at once */
 #define GOAWAY_DELAY_MS 100  /* for streams that are under way when the first GOAWAY is sent */
 #define LINGER_MS       1000 /* for a peer to end its side after we have ended ours */
-#define TICK_MS         1000 /* between two looks for peers that linger */
+#define TICK_MS         1000 /* between two looks for peers that linger, and at the load */
 
 /* See moderate(). The kernel's timers add about as much again to the time. */
 #define MODERATION_NS    50000
@@ -48,7 +48,7 @@ struct worker {
     struct connection *connections; /* the newest first */
     struct connection *to_send;     /* those with output to be sent this round */
     struct connection *dead;        /* those to destroy at the end of the round */
-    uint64_t reap_ms;               /* when to look for lingering peers next */
+    uint64_t tick_ms;               /* when the next tick is due */
 
     enum worker_stage stage; /* the last one acted on */
     uint64_t goaway_ms;      /* when the final GOAWAY is due; 0: not, or done */
@@ -225,15 +225,9 @@ static void send_output(struct worker *worker)
     }
 }
 
-/* Gives up on peers that do not end their side; once the worker stops, on all of them. */
-static void reap_lingering(struct worker *worker)
+/* Gives up on peers that do not end their side, or on all of them. */
+static void reap_lingering(struct worker *worker, uint64_t now, bool all)
 {
-    uint64_t now = clock_now_ms();
-    bool all = worker->stopping_ms && now >= worker->stopping_ms + LINGER_MS;
-
-    if (now < worker->reap_ms && !all)
-        return;
-    worker->reap_ms = now + TICK_MS;
     for (struct connection *c = worker->connections; c; c = connection_links(c)->next) {
         uint64_t since = connection_shut_ms(c);
 
@@ -291,16 +285,40 @@ static void follow_stage(struct worker *worker)
 
 /* ---- The thread ----------------------------------------------------------------------------- */
 
+static void note_load(struct worker *worker)
+{
+    struct stats_worker *stats = worker->options.stats;
+
+    stats_set(&stats->cpu_ns, clock_thread_cpu_ns());
+    stats_set(&stats->counter_bytes, cut_counter_bytes(worker->options.cut));
+}
+
+/* What is to be done now and then. Once the worker stops, it gives up on peers in any round. */
+static void tick(struct worker *worker)
+{
+    uint64_t now = clock_now_ms();
+    bool give_up = worker->stopping_ms && now >= worker->stopping_ms + LINGER_MS;
+
+    if (now < worker->tick_ms && !give_up)
+        return;
+    worker->tick_ms = now + TICK_MS;
+    reap_lingering(worker, now, give_up);
+    note_load(worker); /* there is no cut for long while Redis is away */
+}
+
 /*
- * Answers a request for a cut. The stage first: the flusher's last request comes after main's
+ * Answers a request for a cut. What arrived is noted before, so that who has seen the balance of
+ * this cut does not see less here. The stage first: the flusher's last request comes after main's
  * WORKER_INTERRUPT (main stores the stage, then tells the flusher to stop; the request is loaded
  * with acquire in cut_asked(), the stage after it), so nothing is counted behind the last cut.
  */
 static void hand_over(struct worker *worker)
 {
+    stats_set(&worker->options.stats->packets_arrived, cut_arrived(worker->options.cut));
     if (!cut_asked(worker->options.cut))
         return;
     follow_stage(worker);
+    note_load(worker);
     cut_answer(worker->options.cut);
 }
 
@@ -360,7 +378,7 @@ static void *run(void *argument)
         acknowledge(worker, false);
         follow_stage(worker);
         send_output(worker);
-        reap_lingering(worker);
+        tick(worker);
         destroy_dead(worker);
         if (n < MAX_EVENTS) /* else more of them wait */
             moderate(worker, bytes_before);

@@ -65,6 +65,25 @@ static void get_many_ids_survives_growth(void **state)
     counters_destroy(counters);
 }
 
+static void bytes_grow_with_counters_and_ids(void **state)
+{
+    enum { N = 100000, LENGTH = 40 };
+    struct counters *counters = counters_create(&key, N);
+    size_t before = counters_bytes(counters), each;
+    char id[LENGTH + 1];
+
+    (void)state;
+    for (int i = 0; i < N; i++) {
+        snprintf(id, sizeof id, "%0*d", LENGTH, i);
+        get(counters, id);
+    }
+    each = (counters_bytes(counters) - before) / N;
+    assert_in_range(each, 34 + LENGTH + 8, 34 + LENGTH + 7 + 32); /* the index may be growing */
+    get(counters, id);
+    assert_int_equal((counters_bytes(counters) - before) / N, each);
+    counters_destroy(counters);
+}
+
 static void get_past_cap_returns_overflow(void **state)
 {
     struct counters *counters = counters_create(&key, 2);
@@ -389,6 +408,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(get_same_id_same_counter),
         cmocka_unit_test(get_many_ids_survives_growth),
+        cmocka_unit_test(bytes_grow_with_counters_and_ids),
         cmocka_unit_test(get_past_cap_returns_overflow),
         cmocka_unit_test(pop_returns_each_dirty_counter_once),
         cmocka_unit_test(add_each_random_groups_equals_one_by_one),

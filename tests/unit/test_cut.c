@@ -205,6 +205,34 @@ static void answer_puts_a_stream_in_the_cut_of_its_packets(void **state)
     close(fd);
 }
 
+static void arrived_grows_over_cuts_and_holds_what_was_rejected(void **state)
+{
+    int fd = eventfd(0, EFD_NONBLOCK);
+    struct cut *cut = cut_create(&key, 10, fd);
+    struct cut_totals totals = {0};
+    uint64_t expected = 0;
+
+    (void)state;
+    for (uint64_t n = 1; n <= 4; n++) {
+        thread_adopt(THREAD_WORKER, "worker");
+        for (uint64_t i = 0; i < n; i++)
+            cut_count(cut, (const uint8_t *)"d", 1);
+        cut_reject(cut, offsetof(struct balance_rejected, utf8));
+        expected += n + 1;
+        assert_int_equal(cut_arrived(cut), expected);
+        thread_adopt(THREAD_FLUSHER, "flusher");
+        cut_request(cut, n);
+        thread_adopt(THREAD_WORKER, "worker");
+        cut_answer(cut);
+        assert_int_equal(cut_arrived(cut), expected);
+        thread_adopt(THREAD_FLUSHER, "flusher");
+        assert_int_equal(take(cut, &totals), n);
+        assert_int_equal(totals.received, expected);
+    }
+    cut_destroy(cut);
+    close(fd);
+}
+
 static void hurry_wakes_the_flusher_once_a_cut(void **state)
 {
     int fd = eventfd(0, EFD_NONBLOCK);
@@ -254,6 +282,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hand_over_under_load_loses_nothing),
         cmocka_unit_test(answer_puts_a_stream_in_the_cut_of_its_packets),
+        cmocka_unit_test(arrived_grows_over_cuts_and_holds_what_was_rejected),
         cmocka_unit_test(hurry_wakes_the_flusher_once_a_cut),
         cmocka_unit_test(commits_tell_when_redis_is_down),
     };

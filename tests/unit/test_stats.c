@@ -30,6 +30,40 @@ static void blocks_in_an_array_share_no_cache_line(void **state)
     assert_int_equal(_Alignof(struct stats_flusher), CACHE_LINE_BYTES);
 }
 
+static void sum_of_two_workers_has_every_statistic_of_both(void **state)
+{
+    struct stats_worker one, two;
+    struct stats_worker_values sum = {0}, values;
+    uint64_t n = 1;
+
+    (void)state;
+#define SET(name, help)                                                                            \
+    stats_set(&one.name, n);                                                                       \
+    stats_set(&two.name, 100 * n);                                                                 \
+    n++;
+    STATS_WORKER(SET)
+#undef SET
+    values = stats_worker_read(&one);
+    stats_worker_sum(&sum, &values);
+    values = stats_worker_read(&two);
+    stats_worker_sum(&sum, &values);
+    n = 1;
+#define CHECK(name, help) assert_int_equal(sum.name, 101 * n++);
+    STATS_WORKER(CHECK)
+#undef CHECK
+}
+
+static void bounds_of_every_histogram_ascend(void **state)
+{
+    (void)state;
+#define CHECK(name, help)                                                                          \
+    assert_in_range(stats_##name##_bounds.count, 1, HISTOGRAM_MAX_BOUNDS);                         \
+    for (size_t i = 1; i < stats_##name##_bounds.count; i++)                                       \
+        assert_true(stats_##name##_bounds.upper[i - 1] < stats_##name##_bounds.upper[i]);
+    STATS_FLUSHER_HISTOGRAMS(CHECK)
+#undef CHECK
+}
+
 static void rejected_total_counts_every_reason(void **state)
 {
     struct balance_rejected rejected = {0};
@@ -114,6 +148,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counter_after_adds_and_sets_has_their_result),
         cmocka_unit_test(blocks_in_an_array_share_no_cache_line),
+        cmocka_unit_test(sum_of_two_workers_has_every_statistic_of_both),
+        cmocka_unit_test(bounds_of_every_histogram_ascend),
         cmocka_unit_test(rejected_total_counts_every_reason),
         cmocka_unit_test(balance_before_first_publish_is_zero),
         cmocka_unit_test(balance_after_publish_is_read_back),

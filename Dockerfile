@@ -4,7 +4,9 @@ WORKDIR /src
 COPY scripts/lib.sh scripts/setup.sh scripts/
 RUN scripts/setup.sh --build
 COPY . .
-RUN cmake -S . -B build -G Ninja -DBUILD_TESTING=OFF \
+# OFF builds without npm's packages, where they cannot be fetched.
+ARG DOCS_UI=ON
+RUN cmake -S . -B build -G Ninja -DBUILD_TESTING=OFF -DDOCS_UI=$DOCS_UI \
     && cmake --build build --target tallyd \
     && strip build/tallyd
 # ldd also names the loader. glibc resolves host names without further files since 2.34.

@@ -173,6 +173,12 @@ static int take_page(struct scan *scan, const redisReply *fields)
     return 0;
 }
 
+static enum count_source_result memory_short(char error[COUNT_SOURCE_ERROR_BYTES])
+{
+    snprintf(error, COUNT_SOURCE_ERROR_BYTES, "memory is short for all counts; ask for one device");
+    return COUNT_SOURCE_UNAVAILABLE;
+}
+
 /* Asks for the page at the cursor, takes it and moves the cursor. Only the first page may be asked
  * for twice: after a restart Redis may hold the hash in another order, in which an old cursor
  * would skip fields. */
@@ -196,9 +202,7 @@ static enum count_source_result read_page(struct count_source *source, struct sc
         reply->element[1]->type != REDIS_REPLY_ARRAY) {
         result = unexpected(source, reply, error);
     } else if (take_page(scan, reply->element[1])) {
-        snprintf(error, COUNT_SOURCE_ERROR_BYTES,
-                 "memory is short for all counts; ask for one device");
-        result = COUNT_SOURCE_UNAVAILABLE;
+        result = memory_short(error);
     } else {
         snprintf(scan->cursor, sizeof scan->cursor, "%s", reply->element[0]->str);
     }
@@ -225,17 +229,18 @@ static enum count_source_result read_pages(struct count_source *source, const at
 }
 
 enum count_source_result count_source_read_all(struct count_source *source, const atomic_bool *stop,
+                                               const struct snapshot *before,
                                                struct snapshot **snapshot,
                                                char error[COUNT_SOURCE_ERROR_BYTES])
 {
     struct scan scan = {.snapshot = snapshot_create(), .cursor = "0"};
     enum count_source_result result;
 
-    if (!scan.snapshot) {
-        snprintf(error, COUNT_SOURCE_ERROR_BYTES, "memory is short");
-        return COUNT_SOURCE_UNAVAILABLE;
-    }
+    if (!scan.snapshot)
+        return memory_short(error);
     result = read_pages(source, stop, &scan, error);
+    if (result == COUNT_SOURCE_OK && snapshot_seal(scan.snapshot, before))
+        result = memory_short(error);
     if (result != COUNT_SOURCE_OK) {
         snapshot_destroy(scan.snapshot);
         return result;
@@ -244,7 +249,6 @@ enum count_source_result count_source_read_all(struct count_source *source, cons
         log_warn("%zu fields of the Redis hash %s are left out of /metrics: their values are no "
                  "64-bit integers, or their names are empty, huge or not UTF-8",
                  scan.left_out, source->options->key);
-    snapshot_seal(scan.snapshot);
     *snapshot = scan.snapshot;
     return COUNT_SOURCE_OK;
 }

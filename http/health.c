@@ -1,13 +1,15 @@
 /*
  * One request at a time asks Redis, under the lock; those who wait for the lock meanwhile find its
  * answer fresh, so a storm of probes is at most one PING every HEALTH_CACHE_MS. The lock is held
- * for as long as a PING may take (count_source.h), and nothing else is taken under it.
+ * for as long as a PING may take (count_source.h) and wait for its turn (lookup.h), and nothing but
+ * lookup's lock is taken under it.
  */
 #include "http/health.h"
 
 #include "common/clock.h"
 #include "http/count_source.h"
 #include "http/http.h"
+#include "http/lookup.h"
 #include "http/reply.h"
 #include "http/request.h"
 
@@ -41,14 +43,14 @@ void health_destroy(struct health *health)
     free(health);
 }
 
-static bool is_redis_up(struct health *health, struct count_source *source)
+static bool is_redis_up(struct health *health, struct lookup *lookup)
 {
     char error[COUNT_SOURCE_ERROR_BYTES];
     bool up;
 
     pthread_mutex_lock(&health->lock);
     if (clock_now_ms() >= health->valid_until_ms) {
-        health->redis_up = count_source_ping(source, error) == COUNT_SOURCE_OK;
+        health->redis_up = lookup_ping(lookup, error) == COUNT_SOURCE_OK;
         health->valid_until_ms = clock_now_ms() + HEALTH_CACHE_MS;
     }
     up = health->redis_up;
@@ -56,26 +58,24 @@ static bool is_redis_up(struct health *health, struct count_source *source)
     return up;
 }
 
-static int reply_text(struct request *request, int status, const char *text)
-{
-    return reply_body(request, status, "", text, strlen(text));
-}
-
 int health_serve_alive(struct request *request)
 {
-    return reply_text(request, 200, "{\"status\":\"ok\"}");
+    static const char alive[] = "{\"status\":\"ok\"}";
+
+    return reply_body(request, 200, REPLY_JSON, alive, strlen(alive));
 }
 
 int health_serve_ready(struct request *request)
 {
+    static const char ready[] = "{\"status\":\"ready\"}";
     const struct http_shared *shared = request->shared;
 
     if (atomic_load(shared->options->draining))
-        return reply_text(request, 503, "{\"status\":\"not ready\",\"reason\":\"draining\"}");
+        return reply_problem(request, 503, "draining");
     /* The first is what new streams are refused by; the second knows sooner, while nothing comes.
      */
     if (commits_redis_down(shared->options->commits, shared->options->redis_grace_ms) ||
-        !is_redis_up(shared->health, request->source))
-        return reply_text(request, 503, "{\"status\":\"not ready\",\"reason\":\"redis down\"}");
-    return reply_text(request, 200, "{\"status\":\"ready\"}");
+        !is_redis_up(shared->health, shared->lookup))
+        return reply_problem(request, 503, "redis down");
+    return reply_body(request, 200, REPLY_JSON, ready, strlen(ready));
 }

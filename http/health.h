@@ -21,7 +21,7 @@ void health_destroy(struct health *health);
 /* Answers 200 {"status":"ok"} and asks nobody. Returns the status. Called by: http. */
 int health_serve_alive(struct request *request);
 
-/* Answers 200 {"status":"ready"}, or 503 with the reason "draining" or "redis down". Asks
+/* Answers 200 {"status":"ready"}, or 503 with the detail "draining" or "redis down". Asks
  * Redis at most once every HEALTH_CACHE_MS. Returns the status. Called by: http. */
 int health_serve_ready(struct request *request);
 

@@ -4,8 +4,8 @@
  * civetweb is used for what it is good at, connections and the reading of requests, and kept from
  * all else: no document root, no scripts, no authentication, no pages of its own. Every request
  * is taken in the begin_request callback, before civetweb looks for files, with its path as it
- * was sent. Each of its threads has its own connection to Redis (a count source), so a slow
- * answer holds up one request and no lock.
+ * was sent. civetweb takes a thread for each connection. They are all started at once, and idle
+ * ones cost 15 KB each; that is the price of serving a thousand clients with a library of one file.
  */
 #include "http/http.h"
 
@@ -13,10 +13,14 @@
 #include "common/log.h"
 #include "common/thread.h"
 #include "http/count_source.h"
+#include "http/events.h"
 #include "http/health.h"
 #include "http/knock.h"
+#include "http/lookup.h"
+#include "http/rates.h"
 #include "http/reader.h"
 #include "http/request.h"
+#include "http/responses.h"
 #include "http/router.h"
 
 #include <civetweb.h>
@@ -27,20 +31,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Connections served at once; further ones wait in civetweb's queue and in the backlog. */
-#define HTTP_THREADS "64"
+#include <sys/random.h>
 
 /* A request's head may take this much beside its device id, which percent-encoding can make three
- * times as long. civetweb allocates the whole for each thread. */
-#define REQUEST_HEAD_BYTES (16 * 1024)
+ * times as long: enough to ask for a thousand devices by usual ids. civetweb allocates the whole
+ * for each thread, but memory that no request fills is never touched. */
+#define REQUEST_HEAD_BYTES (64 * 1024)
 #define REQUEST_MAX_BYTES  (1024 * 1024)
-
-#define CIVETWEB_WORKER 1 /* the type of the threads that serve connections, in its callbacks */
 
 struct http_server {
     struct http_options options;
     struct http_shared shared;
+    struct response_counts responses;
     struct count_source *reader_source; /* the reader's; only its thread uses it */
     struct mg_context *civetweb;
     const char *host;  /* the address that civetweb listens on: the option's, as a rule */
@@ -53,12 +55,14 @@ static int on_request(struct mg_connection *connection)
 {
     const struct http_server *server = mg_get_user_data(mg_get_context(connection));
 
-    return router_handle(connection, &server->shared, mg_get_thread_pointer(connection));
+    return router_handle(connection, &server->shared);
 }
 
 static int on_unreadable(struct mg_connection *connection, int status, const char *message)
 {
-    router_handle_unreadable(connection, status, message);
+    const struct http_server *server = mg_get_user_data(mg_get_context(connection));
+
+    router_handle_unreadable(connection, &server->shared, status, message);
     return 0;
 }
 
@@ -76,24 +80,18 @@ static int on_message(const struct mg_connection *connection, const char *messag
 
 static void *on_thread_start(const struct mg_context *context, int type)
 {
-    const struct http_server *server = mg_get_user_data(context);
-
-    thread_adopt(THREAD_HTTP, "http");
-    return type == CIVETWEB_WORKER ? count_source_create(&server->options.redis) : NULL;
-}
-
-static void on_thread_end(const struct mg_context *context, int type, void *thread)
-{
     (void)context;
-    if (type == CIVETWEB_WORKER)
-        count_source_destroy(thread);
+    (void)type;
+    thread_adopt(THREAD_HTTP, "http");
+    return NULL;
 }
 
 static enum count_source_result read_counts(void *source, const atomic_bool *stop,
+                                            const struct snapshot *before,
                                             struct snapshot **snapshot,
                                             char error[COUNT_SOURCE_ERROR_BYTES])
 {
-    return count_source_read_all(source, stop, snapshot, error);
+    return count_source_read_all(source, stop, before, snapshot, error);
 }
 
 /* Renders the address to listen on. Debian builds civetweb without IPv6, so that must be asked
@@ -147,15 +145,15 @@ static int start_civetweb(struct http_server *server, char error[HTTP_ERROR_BYTE
         .http_error = on_unreadable,
         .log_message = on_message,
         .init_thread = on_thread_start,
-        .exit_thread = on_thread_end,
     };
     uint64_t request_bytes = REQUEST_HEAD_BYTES + 3 * server->options.max_device_id_bytes;
-    char request_text[24];
+    char request_text[24], threads_text[24];
     /* A name and its value a line. */
     /* clang-format off */
     const char *const options[] = {
         "listening_ports", server->address,
-        "num_threads", HTTP_THREADS,
+        "num_threads", threads_text,
+        "listen_backlog", "1024",        /* further connections wait there */
         "max_request_size", request_text,
         "request_timeout_ms", "10000",   /* for the head of a request, and for a stalled write */
         "enable_keep_alive", "yes",
@@ -170,6 +168,7 @@ static int start_civetweb(struct http_server *server, char error[HTTP_ERROR_BYTE
 
     snprintf(request_text, sizeof request_text, "%" PRIu64,
              request_bytes < REQUEST_MAX_BYTES ? request_bytes : REQUEST_MAX_BYTES);
+    snprintf(threads_text, sizeof threads_text, "%" PRIu64, server->options.connections);
     server->starter = pthread_self();
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -181,26 +180,42 @@ static int start_civetweb(struct http_server *server, char error[HTTP_ERROR_BYTE
     return -EIO;
 }
 
-/* Everything that requests need; 0 or -ENOMEM, or the error of starting a thread. */
+/* Everything that requests need. Returns 0 or a negative errno. */
 static int create_shared(struct http_server *server)
 {
+    struct http_options *options = &server->options;
     struct http_shared *shared = &server->shared;
 
-    shared->options = &server->options;
+    shared->options = options;
     shared->started_ms = clock_now_ms();
+    shared->responses = &server->responses;
+    if (getrandom(&shared->etag_seed, sizeof shared->etag_seed, 0) != sizeof shared->etag_seed)
+        return -errno;
+    server->reader_source = count_source_create(&options->redis);
     shared->health = health_create();
-    server->reader_source = count_source_create(&server->options.redis);
-    if (!shared->health || !server->reader_source)
+    shared->lookup = lookup_create(&options->redis);
+    if (!server->reader_source || !shared->health || !shared->lookup)
         return -ENOMEM;
-    shared->reader = reader_create(read_counts, server->reader_source);
-    return shared->reader ? 0 : -errno;
+    shared->reader = reader_create(read_counts, server->reader_source, options->refresh_ms);
+    if (!shared->reader)
+        return -errno;
+    shared->rates = rates_create(options->workers, options->worker_count);
+    if (!shared->rates)
+        return -errno;
+    shared->events = events_create(shared);
+    return shared->events ? 0 : -errno;
 }
 
 static void destroy(struct http_server *server)
 {
-    reader_destroy(server->shared.reader);
+    struct http_shared *shared = &server->shared;
+
+    events_destroy(shared->events);
+    rates_destroy(shared->rates);
+    reader_destroy(shared->reader);
+    lookup_destroy(shared->lookup);
+    health_destroy(shared->health);
     count_source_destroy(server->reader_source);
-    health_destroy(server->shared.health);
     mg_exit_library();
     free(server);
 }
@@ -238,6 +253,7 @@ void http_stop(struct http_server *server)
     thread_assert_role(THREAD_MAIN);
     if (!server)
         return;
+    events_stop(server->shared.events);
     reader_stop(server->shared.reader);
     knock = knock_start(server->host, server->options.port);
     mg_stop(server->civetweb);

@@ -2,11 +2,16 @@
  * The HTTP face, on civetweb: it serves what Redis holds, so that any number of tallyd instances
  * over one Redis show one truth. It never touches the counting threads; it reads their statistics.
  *
- *     GET /metrics              JSON array of {"device_id": ..., "count": ...}, streamed
+ *     GET /                     a page that shows the counts move
+ *     GET /metrics              JSON array of {"device_id": ..., "count": ...}
+ *     GET /metrics/prom         for Prometheus
  *     GET /devices/{device_id}  one such object, or 404
+ *     GET /top, /summary        the busiest devices; how many there are, and the rates
+ *     GET /events               the same each second, as server-sent events
  *     GET /stats                what this instance does: the balance of promise P3, and statistics
  *     GET /healthz              200 while the process lives; never asks Redis
  *     GET /readyz               200 when new streams are taken and Redis answers, else 503
+ *     GET /openapi.json, /docs  the API's description, and a page for it
  */
 #ifndef TALLYD_HTTP_HTTP_H
 #define TALLYD_HTTP_HTTP_H
@@ -31,6 +36,11 @@ struct http_options {
     uint64_t port;
     struct redis_options redis;
     uint64_t max_device_id_bytes;
+    uint64_t max_devices; /* for /metrics/prom, which tells it */
+
+    uint64_t connections;  /* served at once */
+    uint64_t refresh_ms;   /* see http/reader.h */
+    uint64_t prom_devices; /* devices with a series of their own in /metrics/prom */
 
     const struct commits *commits; /* whether new streams are refused */
     uint64_t redis_grace_ms;

@@ -1,39 +1,47 @@
 /*
- * Requests join readings. There are at most two at any time: the one that the thread is making,
- * which nobody may join any more, and `next`, which has not started. All fields are guarded by
- * `lock`, except for what a reading found: the thread writes that alone before it sets `done`
- * under the lock, and holders only read it after they saw `done` under the lock.
+ * One thread makes all readings, one after the other. A reading has a number, from 1 on; `begun`
+ * and `ended` are the numbers of the last that did. The snapshot of the last reading that succeeded
+ * is kept, as `kept`. Requests come, and refresh.c judges by the clock what each gets. All fields
+ * are guarded by `lock`; a reading is never changed once it is `kept`, so those who hold it read it
+ * without.
  *
  * Why this is right:
  *
- *  - Fresh. A request joins `next` under the lock. The thread takes `next` away under the lock and
- *    reads only then. So each reading starts after all who joined it had come, and finds at least
- *    what Redis held when they came.
- *  - Few. One thread makes the readings, one after the other. All who come while one is under way
- *    join the same `next`. So N requests that come at once cost at most two readings: the first may
- *    set one off before the others come, and these share the other.
- *  - Not starved. A request waits for at most the rest of the reading under way and for its own.
- *  - Bounded. A reading goes with its last holder, so there is at most one snapshot for each
- * request being answered and one being made, and none while nobody asks.
+ *  - Fresh. With refresh_ms 0 a request waits for the first reading that has not begun when it
+ *    comes: number `begun` + 1, both under the lock. So its reading finds at least what Redis held
+ *    when the request came. Else a request gets what refresh.c takes for fresh enough, or waits for
+ *    the first reading that has not ended, and gets that, or hears that it is stale.
+ *  - Few. A reading begins only when `wanted` is set, by a request, and when refresh.c lets it. All
+ *    who come while one is under way share it or the next. So N requests that come at once cost one
+ *    reading; with refresh_ms 0 two, since the first may set one off before the others come.
+ *  - Not starved. Who waits with a snapshot to fall back on waits refresh_patience_ms(). Who has
+ *    none waits for the rest of the reading under way, for the rest after it, and for one
+ *    reading, each of them bounded by count_source.h's limits; the same holds with refresh_ms 0.
+ *  - Bounded. There are at most the kept snapshot, the one being made, and those that requests
+ * still hold; a snapshot that nobody asks for is given up after READER_KEEP_MS.
  *
- * `lock` is a leaf: nothing else is taken under it.
+ * `lock` is a leaf: nothing else is taken under it, and no snapshot is freed under it.
  */
 #include "http/reader.h"
 
+#include "common/clock.h"
 #include "common/thread.h"
+#include "http/refresh.h"
 #include "http/snapshot.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 struct reading {
-    size_t holders; /* requests that wait for it or use it, and the thread while it reads */
-    bool done;
-    enum count_source_result result;
-    struct snapshot *snapshot; /* with COUNT_SOURCE_OK */
-    char error[COUNT_SOURCE_ERROR_BYTES];
+    size_t holders; /* requests that use it, and the reader while it keeps it */
+    uint64_t number;
+    uint64_t began_ms, wall_ms;
+    uint64_t gained_ms;
+    struct snapshot *snapshot;
 };
 
 struct reader {
@@ -41,16 +49,38 @@ struct reader {
     void *source;
     pthread_t thread;
     pthread_mutex_t lock;
-    pthread_cond_t wanted;   /* `next` was set, or `stopping` */
-    pthread_cond_t finished; /* a reading is done, or `stopping` */
-    struct reading *next;    /* not started; NULL while nobody waits for one */
-    atomic_bool stopping;    /* set under the lock; the thread also polls it while it reads */
+    pthread_cond_t wake;  /* `wanted` or `stopping` was set */
+    pthread_cond_t done;  /* a reading ended, or `stopping` was set */
+    atomic_bool stopping; /* set under the lock; the thread also polls it while it reads */
+    struct refresh refresh;
+    bool wanted;                          /* somebody wants a reading that has not begun */
+    uint64_t begun, ended;                /* numbers of readings */
+    uint64_t failures;                    /* readings that failed */
+    uint64_t asked_ms;                    /* when somebody asked last */
+    struct reading *kept;                 /* NULL: there is none */
+    enum count_source_result result;      /* of the last reading, with its error */
+    char error[COUNT_SOURCE_ERROR_BYTES]; /* "" before the first */
 };
+
+/* Waits until `deadline_ms` by clock_now_ms() at most. Returns whether that has not passed. */
+static bool wait_until(struct reader *reader, pthread_cond_t *condition, uint64_t deadline_ms)
+{
+    struct timespec deadline = {.tv_sec = (time_t)(deadline_ms / 1000),
+                                .tv_nsec = (long)(deadline_ms % 1000) * 1000000};
+
+    if (deadline_ms == UINT64_MAX)
+        return pthread_cond_wait(condition, &reader->lock) == 0;
+    return pthread_cond_timedwait(condition, &reader->lock, &deadline) == 0;
+}
+
+/* ---- The reader's thread ---- */
 
 void reader_release(struct reader *reader, struct reading *reading)
 {
     bool last;
 
+    if (!reading)
+        return;
     pthread_mutex_lock(&reader->lock);
     last = --reading->holders == 0;
     pthread_mutex_unlock(&reader->lock);
@@ -60,41 +90,145 @@ void reader_release(struct reader *reader, struct reading *reading)
     free(reading);
 }
 
-/* Waits until somebody wants a reading, and takes it; NULL to stop. */
-static struct reading *take_next(struct reader *reader)
+/* There is no reading to speak of: none was made yet, or what was is given up. */
+static void forget(struct reader *reader)
 {
-    struct reading *reading = NULL;
+    reader->kept = NULL;
+    reader->result = COUNT_SOURCE_UNAVAILABLE;
+    snprintf(reader->error, sizeof reader->error, "the counts are being read: ask again");
+}
 
-    pthread_mutex_lock(&reader->lock);
-    while (!reader->next && !reader->stopping)
-        pthread_cond_wait(&reader->wanted, &reader->lock);
-    if (!reader->stopping) {
-        reading = reader->next;
-        reader->next = NULL;
-        reading->holders++;
-    }
+/* Frees the snapshot that nobody asks for. The lock is held, and let go in between. */
+static void give_up_kept(struct reader *reader)
+{
+    struct reading *kept = reader->kept;
+
+    forget(reader);
     pthread_mutex_unlock(&reader->lock);
+    reader_release(reader, kept);
+    pthread_mutex_lock(&reader->lock);
+}
+
+/* Waits, with the lock held, until a reading is wanted and may begin. Returns whether it is to be
+ * made; false to stop. */
+static bool wait_for_want(struct reader *reader)
+{
+    while (!reader->stopping) {
+        uint64_t now_ms = clock_now_ms();
+
+        if (reader->wanted && refresh_may_begin(&reader->refresh, now_ms))
+            return true;
+        if (reader->wanted)
+            wait_until(reader, &reader->wake, reader->refresh.rest_until_ms);
+        else if (!reader->kept)
+            wait_until(reader, &reader->wake, UINT64_MAX);
+        else if (now_ms < reader->asked_ms + READER_KEEP_MS)
+            wait_until(reader, &reader->wake, reader->asked_ms + READER_KEEP_MS);
+        else
+            give_up_kept(reader);
+    }
+    return false;
+}
+
+/* Notes that a reading begins now, and returns it; `before` becomes the one to compare with, which
+ * the caller releases, or NULL. The lock is held. */
+static struct reading begin_reading(struct reader *reader, struct reading **before)
+{
+    struct reading reading = {
+        .holders = 1,
+        .number = ++reader->begun,
+        .began_ms = clock_now_ms(),
+        .wall_ms = clock_read_ns(CLOCK_REALTIME) / 1000000,
+    };
+
+    reader->wanted = false;
+    refresh_begin(&reader->refresh, reading.began_ms);
+    *before = NULL;
+    if (reader->kept && reading.began_ms - reader->kept->began_ms <= READER_COMPARE_MS) {
+        *before = reader->kept;
+        (*before)->holders++;
+        reading.gained_ms = reading.began_ms - (*before)->began_ms;
+        reading.gained_ms += reading.gained_ms == 0;
+    }
     return reading;
+}
+
+/* Makes what was read the kept reading, or notes why there is none, and returns what was kept
+ * before and is to be released, or NULL. The lock is held. */
+static struct reading *end_reading(struct reader *reader, struct reading *made,
+                                   enum count_source_result result)
+{
+    struct reading *old = reader->kept;
+
+    refresh_end(&reader->refresh, clock_now_ms(), made != NULL);
+    reader->ended = reader->begun;
+    reader->result = result;
+    reader->failures += made == NULL;
+    pthread_cond_broadcast(&reader->done);
+    if (!made && result != COUNT_SOURCE_WRONG)
+        return NULL;
+    reader->kept = made; /* what is wrong is never hidden behind an old snapshot */
+    return old;
+}
+
+/* Makes one reading. The lock is held, and let go in between. */
+static void make_reading(struct reader *reader)
+{
+    struct reading *before, *old, *made = malloc(sizeof *made);
+    struct reading reading = begin_reading(reader, &before);
+    enum count_source_result result = COUNT_SOURCE_UNAVAILABLE;
+    char error[COUNT_SOURCE_ERROR_BYTES] = "memory is short";
+
+    pthread_mutex_unlock(&reader->lock);
+    if (made)
+        result = reader->read(reader->source, &reader->stopping, before ? before->snapshot : NULL,
+                              &reading.snapshot, error);
+    reader_release(reader, before);
+    if (result == COUNT_SOURCE_OK)
+        *made = reading;
+    pthread_mutex_lock(&reader->lock);
+    snprintf(reader->error, sizeof reader->error, "%s", error);
+    old = end_reading(reader, result == COUNT_SOURCE_OK ? made : NULL, result);
+    pthread_mutex_unlock(&reader->lock);
+    if (result != COUNT_SOURCE_OK)
+        free(made);
+    reader_release(reader, old);
+    pthread_mutex_lock(&reader->lock);
 }
 
 static void *run(void *argument)
 {
     struct reader *reader = argument;
-    struct reading *reading;
 
-    while ((reading = take_next(reader))) {
-        reading->result =
-            reader->read(reader->source, &reader->stopping, &reading->snapshot, reading->error);
-        pthread_mutex_lock(&reader->lock);
-        reading->done = true;
-        pthread_cond_broadcast(&reader->finished);
-        pthread_mutex_unlock(&reader->lock);
-        reader_release(reader, reading);
-    }
+    pthread_mutex_lock(&reader->lock);
+    while (wait_for_want(reader))
+        make_reading(reader);
+    pthread_mutex_unlock(&reader->lock);
     return NULL;
 }
 
-struct reader *reader_create(reader_read *read, void *source)
+/* ---- Its start and end ---- */
+
+static void init_locks(struct reader *reader)
+{
+    pthread_condattr_t monotonic;
+
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC); /* clock_now_ms()'s */
+    pthread_mutex_init(&reader->lock, NULL);
+    pthread_cond_init(&reader->wake, &monotonic);
+    pthread_cond_init(&reader->done, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
+
+static void fini_locks(struct reader *reader)
+{
+    pthread_cond_destroy(&reader->done);
+    pthread_cond_destroy(&reader->wake);
+    pthread_mutex_destroy(&reader->lock);
+}
+
+struct reader *reader_create(reader_read *read, void *source, uint64_t refresh_ms)
 {
     struct reader *reader = calloc(1, sizeof *reader);
     int error;
@@ -103,11 +237,12 @@ struct reader *reader_create(reader_read *read, void *source)
         return NULL;
     reader->read = read;
     reader->source = source;
-    pthread_mutex_init(&reader->lock, NULL);
-    pthread_cond_init(&reader->wanted, NULL);
-    pthread_cond_init(&reader->finished, NULL);
+    forget(reader);
+    refresh_init(&reader->refresh, refresh_ms);
+    init_locks(reader);
     error = thread_start(&reader->thread, THREAD_HTTP, "http-reader", run, reader);
     if (error) {
+        fini_locks(reader);
         free(reader);
         errno = -error;
         return NULL;
@@ -115,62 +250,12 @@ struct reader *reader_create(reader_read *read, void *source)
     return reader;
 }
 
-/* Joins the reading that has not started, and sets one off if there is none. */
-static struct reading *join_next(struct reader *reader)
-{
-    if (!reader->next) {
-        reader->next = calloc(1, sizeof *reader->next);
-        if (!reader->next)
-            return NULL;
-        pthread_cond_signal(&reader->wanted);
-    }
-    reader->next->holders++;
-    return reader->next;
-}
-
-struct reading *reader_acquire(struct reader *reader)
-{
-    struct reading *reading = NULL;
-    bool done = false;
-
-    pthread_mutex_lock(&reader->lock);
-    if (!reader->stopping)
-        reading = join_next(reader);
-    while (reading && !reading->done && !reader->stopping)
-        pthread_cond_wait(&reader->finished, &reader->lock);
-    if (reading)
-        done = reading->done;
-    pthread_mutex_unlock(&reader->lock);
-
-    if (reading && !done) {
-        reader_release(reader, reading);
-        return NULL;
-    }
-    return reading;
-}
-
-enum count_source_result reading_result(const struct reading *reading)
-{
-    return reading->result;
-}
-
-const struct snapshot *reading_snapshot(const struct reading *reading)
-{
-    return reading->snapshot;
-}
-
-const char *reading_error(const struct reading *reading)
-{
-    return reading->error;
-}
-
 void reader_stop(struct reader *reader)
 {
     pthread_mutex_lock(&reader->lock);
     reader->stopping = true;
-    reader->next = NULL; /* those who wait for it hold it, and go */
-    pthread_cond_broadcast(&reader->wanted);
-    pthread_cond_broadcast(&reader->finished);
+    pthread_cond_broadcast(&reader->wake);
+    pthread_cond_broadcast(&reader->done);
     pthread_mutex_unlock(&reader->lock);
 }
 
@@ -180,8 +265,131 @@ void reader_destroy(struct reader *reader)
         return;
     reader_stop(reader);
     pthread_join(reader->thread, NULL);
-    pthread_cond_destroy(&reader->finished);
-    pthread_cond_destroy(&reader->wanted);
-    pthread_mutex_destroy(&reader->lock);
+    reader_release(reader, reader->kept);
+    fini_locks(reader);
     free(reader);
+}
+
+/* ---- Requests; all but the last two functions with the lock held ---- */
+
+static void want(struct reader *reader)
+{
+    reader->wanted = true;
+    pthread_cond_signal(&reader->wake);
+}
+
+static void want_if_due(struct reader *reader)
+{
+    if (refresh_may_begin(&reader->refresh, reader->asked_ms))
+        want(reader);
+}
+
+/* Notes that somebody asks, and what he gets. */
+static enum refresh_verdict judge(struct reader *reader)
+{
+    reader->asked_ms = clock_now_ms();
+    return refresh_judge(&reader->refresh, reader->kept ? &reader->kept->began_ms : NULL,
+                         reader->asked_ms);
+}
+
+/* Waits for the reading of that number to end; with a snapshot to fall back on, for
+ * refresh_patience_ms() at most. */
+static void wait_for(struct reader *reader, uint64_t number)
+{
+    uint64_t patience_ms = reader->kept ? refresh_patience_ms(&reader->refresh) : UINT64_MAX;
+    uint64_t deadline_ms = patience_ms == UINT64_MAX ? UINT64_MAX : reader->asked_ms + patience_ms;
+    bool in_time = true;
+
+    if (reader->begun < number)
+        want(reader);
+    while (in_time && reader->ended < number && !reader->stopping)
+        in_time = wait_until(reader, &reader->done, deadline_ms);
+}
+
+/* Gives what is kept, or the error of the last reading. */
+static void give(struct reader *reader, struct reader_answer *answer, bool stale)
+{
+    if (reader->stopping) {
+        snprintf(answer->error, sizeof answer->error, "tallyd is stopping");
+    } else if (reader->kept) {
+        answer->result = COUNT_SOURCE_OK;
+        answer->reading = reader->kept;
+        answer->reading->holders++;
+        answer->stale = stale;
+    } else {
+        answer->result = reader->result;
+        snprintf(answer->error, sizeof answer->error, "%s", reader->error);
+    }
+}
+
+void reader_acquire(struct reader *reader, struct reader_answer *answer)
+{
+    uint64_t number;
+
+    *answer = (struct reader_answer){.result = COUNT_SOURCE_UNAVAILABLE};
+    pthread_mutex_lock(&reader->lock);
+    number = 1 + (reader->refresh.refresh_ms ? reader->ended : reader->begun);
+    switch (judge(reader)) {
+    case REFRESH_FRESH:
+        give(reader, answer, false);
+        break;
+    case REFRESH_USABLE:
+        want_if_due(reader);
+        give(reader, answer, reader->refresh.failed);
+        break;
+    case REFRESH_WAIT:
+        wait_for(reader, number);
+        give(reader, answer, reader->kept && reader->kept->number < number);
+        break;
+    }
+    pthread_mutex_unlock(&reader->lock);
+}
+
+void reader_glance(struct reader *reader, struct reader_answer *answer)
+{
+    *answer = (struct reader_answer){.result = COUNT_SOURCE_UNAVAILABLE};
+    pthread_mutex_lock(&reader->lock);
+    if (judge(reader) != REFRESH_FRESH)
+        want_if_due(reader);
+    give(reader, answer, reader->refresh.failed);
+    pthread_mutex_unlock(&reader->lock);
+}
+
+struct reader_figures reader_figures(struct reader *reader)
+{
+    struct reader_figures figures = {0};
+
+    pthread_mutex_lock(&reader->lock);
+    figures.readings = reader->ended;
+    figures.failures = reader->failures;
+    figures.duration_ms = reader->refresh.duration_ms;
+    if (reader->kept) {
+        figures.devices = snapshot_length(reader->kept->snapshot);
+        figures.bytes = snapshot_bytes(reader->kept->snapshot);
+        figures.age_ms = clock_now_ms() - reader->kept->began_ms;
+    }
+    pthread_mutex_unlock(&reader->lock);
+    return figures;
+}
+
+/* ---- A reading ---- */
+
+const struct snapshot *reading_snapshot(const struct reading *reading)
+{
+    return reading->snapshot;
+}
+
+uint64_t reading_began_ms(const struct reading *reading)
+{
+    return reading->began_ms;
+}
+
+uint64_t reading_wall_ms(const struct reading *reading)
+{
+    return reading->wall_ms;
+}
+
+uint64_t reading_gained_ms(const struct reading *reading)
+{
+    return reading->gained_ms;
 }

@@ -2,88 +2,98 @@
 #include "http/router.h"
 
 #include "common/compiler.h"
+#include "http/accept.h"
+#include "http/assets.h"
 #include "http/device.h"
+#include "http/events.h"
 #include "http/health.h"
 #include "http/metrics.h"
+#include "http/prometheus.h"
 #include "http/reply.h"
 #include "http/request.h"
+#include "http/responses.h"
 #include "http/statistics.h"
+#include "http/summary.h"
+#include "http/top.h"
 
 #include <civetweb.h>
-#include <cjson/cJSON.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
 
 struct route {
     const char *path;
-    const char *parameter; /* for a path that goes on: the name of the rest; else NULL */
+    bool goes_on; /* the path is the beginning of what it serves */
     int (*serve)(struct request *request);
-    const char *help;
+    const char *const *parameters; /* of the query, the last NULL; NULL: none */
 };
 
-static int serve_index(struct request *request);
+static const char *const metrics_parameters[] = {"prefix", "sort",      "limit",
+                                                 "cursor", "device_id", NULL};
+static const char *const top_parameters[] = {"n", NULL};
 
 static const struct route routes[] = {
-    {"/", NULL, serve_index, "this list"},
-    {"/metrics", NULL, metrics_serve, "the counts of all devices, sorted by device_id"},
-    {"/devices/", "{device_id}", device_serve, "the count of one device"},
-    {"/stats", NULL, statistics_serve, "what this instance does"},
-    {"/healthz", NULL, health_serve_alive, "200 while the process lives"},
-    {"/readyz", NULL, health_serve_ready, "200 when Redis answers and tallyd is not draining"},
+    {"/metrics", false, metrics_serve, metrics_parameters},
+    {"/metrics/prom", false, prometheus_serve, NULL},
+    {"/devices/", true, device_serve, NULL},
+    {"/top", false, top_serve, top_parameters},
+    {"/summary", false, summary_serve, NULL},
+    {"/events", false, events_serve, NULL},
+    {"/stats", false, statistics_serve, NULL},
+    {"/healthz", false, health_serve_alive, NULL},
+    {"/readyz", false, health_serve_ready, NULL},
 };
 
-/* Adds {"endpoints": {path: help, ...}} to `json`. */
-static void add_endpoints(cJSON *json)
+/* A file that was built in, for a path that is none of the above. */
+static int serve_asset(struct request *request)
 {
-    cJSON *endpoints = cJSON_AddObjectToObject(json, "endpoints");
-    char path[64];
-
-    for (size_t i = 0; i < ARRAY_LENGTH(routes); i++) {
-        snprintf(path, sizeof path, "%s%s", routes[i].path,
-                 routes[i].parameter ? routes[i].parameter : "");
-        cJSON_AddStringToObject(endpoints, path, routes[i].help);
-    }
+    return reply_asset(request, assets_find(request->path));
 }
 
-static int serve_index(struct request *request)
-{
-    cJSON *json = cJSON_CreateObject();
-
-    cJSON_AddStringToObject(json, "service", "tallyd");
-    cJSON_AddStringToObject(json, "version", TALLYD_VERSION);
-    add_endpoints(json);
-    return reply_json(request, 200, "", json);
-}
-
-static int refuse_path(struct request *request)
-{
-    cJSON *json = cJSON_CreateObject();
-
-    cJSON_AddStringToObject(json, "error", "no such path");
-    add_endpoints(json);
-    return reply_json(request, 404, "", json);
-}
-
-static int refuse_method(struct request *request)
-{
-    cJSON *json = cJSON_CreateObject();
-
-    cJSON_AddStringToObject(json, "error", "only GET and HEAD are served here");
-    return reply_json(request, 405, "Allow: GET, HEAD\r\n", json);
-}
+static const struct route asset_route = {NULL, false, serve_asset, NULL};
 
 static const struct route *find_route(const char *path)
 {
     for (size_t i = 0; i < ARRAY_LENGTH(routes); i++) {
         const struct route *route = &routes[i];
 
-        if (route->parameter ? !strncmp(path, route->path, strlen(route->path))
-                             : !strcmp(path, route->path))
+        if (route->goes_on ? !strncmp(path, route->path, strlen(route->path))
+                           : !strcmp(path, route->path))
             return route;
     }
-    return NULL;
+    return assets_find(path) ? &asset_route : NULL;
+}
+
+/* Reads the query, and lets the handler answer if it is one that the path knows. */
+static int serve(struct request *request, const struct route *route, const char *query)
+{
+    struct query_error error;
+    int status;
+
+    switch (query_parse(&request->query, query, route->parameters, &error)) {
+    case 0:
+        status = route->serve(request);
+        query_free(&request->query);
+        return status;
+    case -ENOMEM:
+        return reply_problem(request, 503, "memory is short");
+    default:
+        return reply_bad_parameter(request, &error);
+    }
+}
+
+static int answer(struct request *request, const struct mg_request_info *info)
+{
+    const struct route *route = find_route(request->path);
+
+    if (!request->head && strcmp(info->request_method, "GET") != 0) {
+        reply_header(request, "Allow: GET, HEAD");
+        return reply_problem(request, 405, "only GET and HEAD are served here");
+    }
+    if (!route)
+        return reply_problem(request, 404, "no such path; /docs lists those that there are");
+    return serve(request, route, info->query_string);
 }
 
 /* Whether the connection may carry another request. A request with a body ends it: nothing here
@@ -99,37 +109,33 @@ static bool may_keep_alive(struct mg_connection *connection, const struct mg_req
     return !wish || strcasestr(wish, "keep-alive");
 }
 
-int router_handle(struct mg_connection *connection, const struct http_shared *shared,
-                  struct count_source *source)
+int router_handle(struct mg_connection *connection, const struct http_shared *shared)
 {
     const struct mg_request_info *info = mg_get_request_info(connection);
     bool http10 = !strcmp(info->http_version, "1.0");
     struct request request = {
         .connection = connection,
         .shared = shared,
-        .source = source,
         .path = info->local_uri_raw,
         .head = !strcmp(info->request_method, "HEAD"),
         .keep_alive = may_keep_alive(connection, info, http10),
         .http10 = http10,
+        .gzip = accept_gzip(mg_get_header(connection, "Accept-Encoding")),
     };
-    const struct route *route = find_route(request.path);
+    int status;
 
     if (!request.keep_alive)
         mg_disable_connection_keep_alive(connection);
-    if (!request.head && strcmp(info->request_method, "GET") != 0)
-        return refuse_method(&request);
-    if (!route)
-        return refuse_path(&request);
-    if (!source)
-        return reply_error(&request, 503, "memory is short");
-    return route->serve(&request);
+    status = answer(&request, info);
+    responses_note(shared->responses, status);
+    return status;
 }
 
-void router_handle_unreadable(struct mg_connection *connection, int status, const char *message)
+void router_handle_unreadable(struct mg_connection *connection, const struct http_shared *shared,
+                              int status, const char *message)
 {
-    struct request request = {.connection = connection};
+    struct request request = {.connection = connection, .shared = shared};
 
     mg_disable_connection_keep_alive(connection);
-    reply_error(&request, status, "%s", message);
+    responses_note(shared->responses, reply_problem(&request, status, "%s", message));
 }

@@ -5,17 +5,15 @@
 #ifndef TALLYD_HTTP_ROUTER_H
 #define TALLYD_HTTP_ROUTER_H
 
-struct count_source;
 struct http_shared;
 struct mg_connection;
 
-/* Answers the request that `connection` brought. `source` is the calling thread's own, and NULL
- * when memory was short for it. Returns the HTTP status sent. */
-int router_handle(struct mg_connection *connection, const struct http_shared *shared,
-                  struct count_source *source);
+/* Answers the request that `connection` brought. Returns the HTTP status sent. */
+int router_handle(struct mg_connection *connection, const struct http_shared *shared);
 
 /* Answers a request that civetweb could not read, with the status and the words it chose, and
  * closes the connection. */
-void router_handle_unreadable(struct mg_connection *connection, int status, const char *message);
+void router_handle_unreadable(struct mg_connection *connection, const struct http_shared *shared,
+                              int status, const char *message);
 
 #endif

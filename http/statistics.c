@@ -23,12 +23,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Returns the digits, which stand in `out`. */
+static const char *digits(uint64_t value, char out[DECIMAL_BYTES + 1])
+{
+    out[DECIMAL_BYTES] = '\0';
+    return decimal_write(value, out + DECIMAL_BYTES);
+}
+
 static bool add_integer(cJSON *object, const char *name, uint64_t value)
 {
-    char text[DECIMAL_BYTES + 1], *end = text + DECIMAL_BYTES;
+    char text[DECIMAL_BYTES + 1];
 
-    *end = '\0';
-    return cJSON_AddRawToObject(object, name, decimal_write(value, end));
+    return cJSON_AddRawToObject(object, name, digits(value, text));
 }
 
 static bool add_text(cJSON *object, const char *name, const char *value)
@@ -68,6 +74,24 @@ static bool add_balance(cJSON *json, struct balance *balance)
     return whole;
 }
 
+/* Adds a histogram: the number and the sum of its values, and the number up to each bound. */
+static bool add_histogram(cJSON *object, const char *name, const struct histogram *histogram,
+                          const struct histogram_bounds *bounds)
+{
+    struct histogram_values values = histogram_read(histogram, bounds);
+    cJSON *json = cJSON_AddObjectToObject(object, name), *buckets;
+    bool whole = add_integer(json, "count", values.count);
+
+    whole &= add_integer(json, "sum", values.sum);
+    buckets = cJSON_AddObjectToObject(json, "up_to");
+    for (size_t i = 0; i < bounds->count; i++) {
+        char bound[DECIMAL_BYTES + 1];
+
+        whole &= add_integer(buckets, digits(bounds->upper[i], bound), values.up_to[i]);
+    }
+    return whole;
+}
+
 static bool add_flusher(cJSON *json, const struct stats_flusher *flusher)
 {
     cJSON *object = cJSON_AddObjectToObject(json, "flusher");
@@ -76,30 +100,27 @@ static bool add_flusher(cJSON *json, const struct stats_flusher *flusher)
 #define ADD(name, help) whole &= add_integer(object, #name, stats_get(&flusher->name));
     STATS_FLUSHER(ADD)
 #undef ADD
+#define ADD(name, help)                                                                            \
+    whole &= add_histogram(object, #name, &flusher->name, &stats_##name##_bounds);
+    STATS_FLUSHER_HISTOGRAMS(ADD)
+#undef ADD
     return whole;
 }
 
-#define SUM_FIELD(name, help) uint64_t name;
-
-struct worker_sums {
-    STATS_WORKER(SUM_FIELD)
-};
-
 /* Adds one worker's counters to the array and to the sums. */
-static bool add_worker(cJSON *array, const struct stats_worker *worker, struct worker_sums *sums)
+static bool add_worker(cJSON *array, const struct stats_worker *worker,
+                       struct stats_worker_values *sums)
 {
+    struct stats_worker_values values = stats_worker_read(worker);
     cJSON *object = cJSON_CreateObject();
     bool whole = true;
-    uint64_t value;
 
+    stats_worker_sum(sums, &values);
     if (!cJSON_AddItemToArray(array, object)) {
         cJSON_Delete(object); /* the array did not take it */
         return false;
     }
-#define ADD(name, help)                                                                            \
-    value = stats_get(&worker->name);                                                              \
-    whole &= add_integer(object, #name, value);                                                    \
-    sums->name += value;
+#define ADD(name, help) whole &= add_integer(object, #name, values.name);
     STATS_WORKER(ADD)
 #undef ADD
     return whole;
@@ -109,7 +130,7 @@ static bool add_worker(cJSON *array, const struct stats_worker *worker, struct w
 static bool add_workers(cJSON *json, const struct http_options *options)
 {
     cJSON *array = cJSON_AddArrayToObject(json, "workers"), *totals;
-    struct worker_sums sums = {0};
+    struct stats_worker_values sums = {0};
     bool whole = array;
 
     for (size_t i = 0; i < options->worker_count; i++)
@@ -135,5 +156,5 @@ cJSON *statistics_create(const struct http_shared *shared)
 
 int statistics_serve(struct request *request)
 {
-    return reply_json(request, 200, "", statistics_create(request->shared));
+    return reply_json(request, 200, statistics_create(request->shared));
 }

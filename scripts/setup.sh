@@ -3,20 +3,24 @@
 #
 #   scripts/setup.sh [--build | --run | --test | --bench | --ci]
 #
-#   --build  to compile tallyd and tally-send
+#   --build  to compile tallyd and tally-send; npm only where none is there
 #   --run    that, and Redis
-#   --test   that, and what the tests use (the default)
-#   --bench  that, and what it is compared with: gRPC C++, grpc-go; gnuplot and perf
+#   --test   that, and what the tests use, Chromium and Prometheus too (the default)
+#   --bench  that, and what it is compared with: gRPC C++, grpc-go; gnuplot, perf and wrk
 #   --ci     that, and clang, the checkers, and a container engine
 
 source "$(dirname "$0")/lib.sh"
 
 build=(gcc libc6-dev cmake ninja-build pkgconf protobuf-compiler protobuf-c-compiler
-    libnghttp2-dev libprotobuf-c-dev libhiredis-dev libcivetweb-dev libcjson-dev libck-dev)
+    libnghttp2-dev libprotobuf-c-dev libhiredis-dev libcivetweb-dev libcjson-dev libck-dev zlib1g-dev)
+# Debian's npm conflicts with a Node.js from elsewhere, which brings its own.
+command -v npm >/dev/null || build+=(npm)
 run=(redis-server curl)
 test=(libcmocka-dev nghttp2-client python3 python3-pytest python3-grpcio python3-protobuf
-    python3-redis python3-h2 valgrind)
-bench=(gnuplot-nox linux-perf g++ libgrpc++-dev libprotobuf-dev protobuf-compiler-grpc)
+    python3-redis python3-h2 python3-jsonschema valgrind
+    chromium chromium-driver python3-selenium fonts-wqy-microhei
+    prometheus python3-prometheus-client python3-yaml)
+bench=(gnuplot-nox linux-perf wrk g++ libgrpc++-dev libprotobuf-dev protobuf-compiler-grpc)
 ci=(clang shellcheck docker.io docker-compose debootstrap iproute2)
 
 # shellcheck source=/dev/null
@@ -61,8 +65,8 @@ if ((EUID != 0)); then
     as_root=(sudo)
 fi
 
-# Debian starts the services that it installs, and Redis's would take port 6379. A policy-rc.d
-# keeps them stopped while we install; one that is there already is the owner's and stays.
+# Debian starts the services that it installs; Redis's would take port 6379, Prometheus's 9090. A
+# policy-rc.d keeps them stopped while we install; one that is there already is the owner's and stays.
 policy=/usr/sbin/policy-rc.d
 if [[ ! -e $policy ]]; then
     trap '"${as_root[@]}" rm -f "$policy"' EXIT
@@ -83,7 +87,9 @@ if ! apt_get install -y --no-install-recommends "${missing[@]}" >"$log" 2>&1; th
 fi
 rm -f "$log"
 
-# The next boot would start the service that was kept stopped, and run.sh would count into that.
-if [[ " ${missing[*]} " == *" redis-server "* ]] && command -v systemctl >/dev/null; then
-    "${as_root[@]}" systemctl --quiet disable redis-server || true
-fi
+# The next boot would start what was kept stopped, and run.sh would count into that Redis.
+for service in redis-server prometheus; do
+    if [[ " ${missing[*]} " == *" $service "* ]] && command -v systemctl >/dev/null; then
+        "${as_root[@]}" systemctl --quiet disable "$service" || true
+    fi
+done

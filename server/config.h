@@ -23,6 +23,7 @@ struct config {
     uint64_t workers;
     uint64_t flush_interval_ms, redis_grace_ms, drain_timeout_ms;
     uint64_t max_devices, max_device_id_bytes, max_message_bytes;
+    uint64_t http_refresh_ms, http_connections, prom_devices;
     int log_level, log_format;
     char *file;
     bool check_config, healthcheck, version, help;

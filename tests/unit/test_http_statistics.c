@@ -75,13 +75,14 @@ static const char *text_of(const cJSON *json, const char *object, const char *na
 static void create_tells_instance_balance_and_sums(void **state)
 {
     struct fixture f;
-    cJSON *json;
+    cJSON *json, *flusher, *batch;
 
     (void)state;
     start(&f);
     stats_set(&f.workers[0].bytes_received, 40);
     stats_set(&f.workers[1].bytes_received, 2);
     stats_set(&f.flusher.cuts, UINT64_MAX);
+    histogram_add(&f.flusher.batch_devices, &stats_batch_devices_bounds, 5);
     balance_publish(&f.balance, &(struct balance_values){.received = 9007199254740993});
     json = statistics_create(&f.shared);
     assert_non_null(json);
@@ -90,6 +91,12 @@ static void create_tells_instance_balance_and_sums(void **state)
     assert_string_equal(text_of(json, "balance", "received"), "9007199254740993");
     assert_string_equal(text_of(json, "flusher", "cuts"), "18446744073709551615");
     assert_string_equal(text_of(json, "totals", "bytes_received"), "42");
+    flusher = cJSON_GetObjectItem(json, "flusher");
+    assert_string_equal(text_of(flusher, "batch_devices", "count"), "1");
+    assert_string_equal(text_of(flusher, "batch_devices", "sum"), "5");
+    batch = cJSON_GetObjectItem(flusher, "batch_devices");
+    assert_string_equal(text_of(batch, "up_to", "4"), "0");
+    assert_string_equal(text_of(batch, "up_to", "16"), "1");
     assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(json, "workers")), 2);
     cJSON_Delete(json);
     assert_int_equal(in_use, 0);

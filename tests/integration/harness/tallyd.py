@@ -38,7 +38,8 @@ def run(*arguments, environment=None, timeout=10):
 
 class Tallyd:
     """Started by start(). `options` are named as on the command line, with underscores:
-    flush_interval_ms=10. One that is None is left out. `open_files` bounds its descriptors."""
+    flush_interval_ms=10. One that is None is left out. `open_files` bounds its descriptors.
+    Unless a test says otherwise, HTTP reads Redis for each request, so that /metrics is exact."""
 
     def __init__(self, directory, redis_port, environment=None, open_files=None, **options):
         global _count
@@ -53,6 +54,8 @@ class Tallyd:
             "workers": 2,
             "grpc_port": free_port(),
             "http_port": free_port(),
+            "http_refresh_ms": 0,
+            "http_connections": 100,  # threads, of which a sanitizer makes much
         } | options
         self.process = None
 
@@ -138,11 +141,11 @@ class Tallyd:
         find = re.compile(pattern, re.IGNORECASE | re.MULTILINE)
         return wait_until(lambda: find.search(self.log()), f"/{pattern}/ in the log", timeout)
 
-    def get(self, path, timeout=30):
-        """GET; returns (status, headers, body as bytes)."""
+    def get(self, path, timeout=30, method="GET", headers=None):
+        """GET, or another method; returns (status, headers, body as bytes)."""
         connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=timeout)
         try:
-            connection.request("GET", path)
+            connection.request(method, path, headers=headers or {})
             response = connection.getresponse()
             return response.status, response.headers, response.read()
         finally:

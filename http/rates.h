@@ -1,0 +1,33 @@
+/*
+ * Packets a second that this instance receives, over the last five minutes: a thread samples the
+ * workers' statistics a few times a second, always, so that whoever asks first has a history.
+ */
+#ifndef TALLYD_HTTP_RATES_H
+#define TALLYD_HTTP_RATES_H
+
+#include "common/compiler.h"
+#include "common/stats.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define RATES_HISTORY_S 300
+
+struct rates;
+
+/* Starts the sampling thread. The statistics are borrowed and must outlive it. NULL with errno.
+ * Called by: main. */
+struct rates *rates_create(struct stats_worker *const *workers, size_t worker_count) MUST_CHECK;
+
+/* Ends the thread. Nobody may ask any more. NULL does nothing. Called by: main. */
+void rates_destroy(struct rates *rates);
+
+/* Packets a second over the last `window_ms`, at most RATES_HISTORY_S; over the time since the
+ * start when that is shorter. Finite, never below 0. Called by: http. */
+double rates_over(struct rates *rates, uint64_t window_ms);
+
+/* Packets a second in each of the last whole seconds, the oldest first; returns how many seconds
+ * there are, at most RATES_HISTORY_S. Called by: http. */
+size_t rates_history(struct rates *rates, double seconds[RATES_HISTORY_S]);
+
+#endif

@@ -1,0 +1,51 @@
+"""What tests of the HTTP face share: questions with headers, questions as bytes, and what every
+error must be."""
+import json
+import re
+import socket
+
+from .env import PATIENCE
+
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+
+def ask(tallyd, path, **headers):
+    """GET; header names are given with underscores."""
+    return tallyd.get(path, headers={name.replace("_", "-"): v for name, v in headers.items()})
+
+
+def check_problem(answer, status, parameter=None):
+    """An error as RFC 9457 has it; returns its detail."""
+    code, headers, body = answer
+    assert code == status, body[:500]
+    assert headers["Content-Type"] == "application/problem+json"
+    problem = json.loads(body)
+    assert problem["type"] == "about:blank"
+    assert problem["status"] == status
+    assert problem["title"] and problem["detail"]
+    assert problem.get("parameter") == parameter
+    return problem["detail"]
+
+
+def raw(tallyd, request):
+    """Sends bytes and returns (status, headers with small names, body) of what comes until the
+    server closes; None when nothing does."""
+    with socket.create_connection(("127.0.0.1", tallyd.http_port)) as connection:
+        connection.settimeout(20 * PATIENCE)
+        answer = b""
+        try:
+            connection.sendall(request)
+            while part := connection.recv(65536):
+                answer += part
+        except ConnectionError:  # it may close on rubbish before all of it is read
+            pass
+    if not answer:
+        return None
+    head, _, body = answer.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines)
+    return int(first.split()[1]), {name.lower(): value for name, value in headers.items()}, body
+
+
+def varies(headers):
+    return {name.strip() for line in headers.get_all("Vary") for name in line.split(",")}

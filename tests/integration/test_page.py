@@ -1,0 +1,243 @@
+"""The page, GET /, in a real browser, on a real tallyd that real packets flow into. Pictures of it
+are kept in the build directory, under screenshots/."""
+import json
+import re
+import signal
+
+from harness import grpc_client
+from harness.browser import Browser
+from harness.env import PATIENCE, amount
+from harness.page import (
+    LIVE,
+    STALE,
+    assert_clean,
+    assert_readable,
+    number,
+    open_page,
+    wait_for_stage,
+    wait_for_words,
+)
+from harness.redis_server import KEY
+
+MAX_ROWS = 50  # of a page of devices
+MAX_TASK_MS = 200
+
+WATCH_TASKS = """
+window.longTasks = [];
+new PerformanceObserver((list) => {
+  for (const task of list.getEntries()) window.longTasks.push(task.duration);
+}).observe({ type: 'longtask', buffered: true });
+"""
+
+
+def device_rows(browser):
+    return browser.js("[...document.querySelectorAll('#find-rows th')].map((e) => e.textContent)")
+
+
+def wait_for_rows(browser, first, count):
+    rows = "document.querySelectorAll('#find-rows tr')"
+    browser.wait_for(
+        f"{rows}.length === {count} && {rows}[0].cells[0].textContent === {json.dumps(first)}",
+        f"{count} rows that begin with {first}",
+    )
+
+
+def load_devices(redis, count):
+    pipeline = redis.client.pipeline(transaction=False)
+    for first in range(0, count, 10_000):
+        last = min(first + 10_000, count)
+        pipeline.hset(KEY, mapping={f"device-{i:06}": i + 1 for i in range(first, last)})
+    pipeline.execute()
+
+
+def test_the_figures_move_while_packets_flow(tallyd, closing, start_sender):
+    browser = closing(Browser())
+    open_page(browser, tallyd)
+    assert number(browser, "#total") == 0
+    chart = "typeof uPlot === 'undefined' ? '#chart svg' : '#chart canvas'"  # without npm
+    assert browser.js(f"document.querySelector({chart}) !== null")
+    assert "nobody" in wait_for_stage(browser, "clients", "idle")
+
+    sender = start_sender(tallyd.target, n=20_000, devices=40, rate=2000, zipf=1, connections=2)
+    assert wait_for_stage(browser, "workers", "good") == "flowing"
+    wait_for_stage(browser, "clients", "good")
+    wait_for_stage(browser, "redis", "good")
+    assert number(browser, "#connections") == 2
+    browser.wait_for("document.querySelectorAll('#busiest-rows tr').length === 20", "20 devices")
+    seen = number(browser, "#total")
+    browser.wait_for(
+        f"Number(document.getElementById('total').textContent.replaceAll(',', '')) > {seen}",
+        "the total to grow",
+    )
+    assert 500 < number(browser, "#rate") < 8000
+    browser.wait_for(
+        "document.querySelector('#busiest-rows polyline')?.getAttribute('points').split(' ')"
+        ".length >= 6",
+        "a sparkline",
+    )
+    browser.screenshot("light")
+    browser.prefer(color_scheme="dark")
+    browser.wait_for("getComputedStyle(document.body).backgroundColor !== 'rgb(244, 246, 248)'",
+                     "the dark colours")
+    browser.screenshot("dark")
+
+    assert sender.wait() == 0
+    browser.wait_for("document.getElementById('total').textContent === '20,000'", "all packets")
+    browser.click(".choice label:last-of-type")
+    top = tallyd.get_json("/metrics?sort=-count&limit=1")[0]
+    row = "document.querySelector('#busiest-rows tr')"
+    assert browser.js(f"{row}.cells[1].textContent") == top["device_id"]
+    assert browser.js(f"{row}.cells[2].textContent") == f"{top['count']:,}"
+    assert_clean(browser)
+
+
+def test_the_history_can_be_read_as_words_and_as_a_table(tallyd, closing, start_sender):
+    start_sender(tallyd.target, n=10**9, devices=5, rate=1000)
+    browser = closing(Browser())
+    open_page(browser, tallyd)
+    browser.wait_for("/highest [1-9]/.test(document.getElementById('chart-words').textContent)",
+                     "the rate in words")
+    browser.click("#chart-table summary")
+    rows = "[...document.querySelectorAll('#chart-rows tr')].map((row) => row.textContent)"
+    browser.wait_for(f"{rows}.length === 10", "ten half minutes")
+    assert re.match(r"30 seconds ago[1-9]", browser.js(rows)[0])
+    browser.wait_for(f"/2 minutes 30 seconds ago–/.test({rows}[4])", "no rate before the start")
+    assert_clean(browser)
+
+
+def test_search_and_paging_do_not_freeze(redis, start_tallyd, closing):
+    count = amount(100_000, 1_000_000, sanitized=2000)
+    load_devices(redis, count)
+    tallyd = start_tallyd(redis.port, http_refresh_ms=500)
+    browser = closing(Browser())
+    browser.run_at_start(WATCH_TASKS)
+    open_page(browser, tallyd)
+    wait_for_rows(browser, "device-000000", MAX_ROWS)
+    for page in range(1, 11):
+        browser.click("#next")
+        wait_for_rows(browser, f"device-{page * MAX_ROWS:06}", MAX_ROWS)
+    assert browser.text("#find-words") == "501 to 550"
+    for page in range(9, -1, -1):
+        browser.click("#previous")
+        wait_for_rows(browser, f"device-{page * MAX_ROWS:06}", MAX_ROWS)
+    assert browser.js("document.getElementById('previous').disabled")
+
+    browser.find("#sort").send_keys("most")
+    wait_for_rows(browser, f"device-{count - 1:06}", MAX_ROWS)
+    browser.type("#prefix", "device-00012")
+    wait_for_rows(browser, "device-000129", 10)
+    assert browser.js("document.getElementById('next').disabled")
+    browser.type("#prefix", "device-x")
+    browser.wait_for("document.querySelectorAll('#find-rows tr').length === 0", "no rows")
+    assert "No device" in browser.text("#find-words")
+
+    assert browser.js("PerformanceObserver.supportedEntryTypes.includes('longtask')")
+    tasks = browser.js("window.longTasks")
+    assert max(tasks, default=0) <= MAX_TASK_MS * PATIENCE, tasks
+    assert_clean(browser)
+
+
+def test_a_device_id_is_shown_as_the_text_that_it_is(redis, tallyd, closing):
+    odd = {"<b>bold</b>": 9, "nul\0line\nright\u202eleft": 2**53 + 1, "设备-1": 7, " ": 5}
+    redis.client.hset(KEY, mapping=odd)
+    browser = closing(Browser())
+    open_page(browser, tallyd)
+    browser.wait_for("document.querySelectorAll('#find-rows tr').length === 4", "the devices")
+    shown = "nul<U+0000>line<U+000A>right<U+202E>left"
+    assert set(device_rows(browser)) == {"<b>bold</b>", shown, "设备-1", " "}
+    browser.type("#prefix", "nul")
+    wait_for_rows(browser, shown, 1)
+    assert browser.text("#find-rows td") == "9,007,199,254,740,993"
+    assert_clean(browser)
+
+
+def test_redis_away_is_told_and_recovered_from(start_redis, start_tallyd, start_sender, closing):
+    redis = start_redis(appendfsync="always")
+    tallyd = start_tallyd(redis.port, redis_grace_ms=5000, http_refresh_ms=500)
+    browser = closing(Browser())
+    open_page(browser, tallyd)
+    start_sender(tallyd.target, n=10**9, devices=100, rate=2000, connections=2)
+    wait_for_stage(browser, "redis", "good")
+    browser.wait_for("document.querySelectorAll('#find-rows tr').length === 50", "the devices")
+
+    redis.kill()
+    wait_for_words(browser, "redis", "Redis is down")
+    wait_for_words(browser, "pending", "nothing was committed for")
+    wait_for_words(browser, "workers", "nothing is handed over")
+    wait_for_words(browser, "workers", "new streams are refused")
+    browser.wait_for(STALE, "the page to be stale", 20)
+    assert re.search(r"totals are \d+ seconds old", browser.text("#banner"))
+    points = "document.querySelector('#busiest-rows polyline')?.getAttribute('points')"
+    browser.wait_for(f"parseFloat({points}?.split(' ').at(-1)) < 93", "the sparklines to stop")
+    announced = "document.getElementById('announcement').textContent"
+    assert browser.js(announced) != ""
+    for scheme in ("light", "dark"):
+        browser.prefer(color_scheme=scheme)
+        assert_readable(browser)
+        browser.screenshot("redis-down" if scheme == "light" else "redis-down-dark")
+
+    redis.start()
+    browser.wait_for(LIVE, "the page to be live again", 20)
+    for stage in ("workers", "redis"):
+        wait_for_stage(browser, stage, "good")
+    assert browser.js("document.getElementById('banner').hidden")
+    assert_clean(browser)
+
+
+def test_a_redis_that_was_never_there_leaves_dashes(start_redis, start_tallyd, closing):
+    redis = start_redis()
+    redis.kill()
+    tallyd = start_tallyd(redis.port, ready=False)
+    browser = closing(Browser())
+    open_page(browser, tallyd, until=STALE)
+    assert browser.text("#total") == "–"
+    assert "cannot be read" in browser.text("#banner")
+    redis.start()
+    browser.wait_for(LIVE, "the page to be live", 20)
+    assert browser.text("#total") == "0"
+    assert_clean(browser, but=r"/metrics\?\S* - Failed to load resource: .* 503")
+
+
+def test_a_draining_server_says_so(redis, start_tallyd, closing):
+    tallyd = start_tallyd(redis.port)
+    stream = closing(grpc_client.OpenStream(tallyd.target))
+    stream.send(["d"] * 3)
+    browser = closing(Browser())
+    open_page(browser, tallyd)
+    wait_for_stage(browser, "clients", "good")
+    tallyd.terminate()
+    assert "draining" in wait_for_stage(browser, "workers", "warning")
+
+
+def assert_goes_and_comes_back(browser, leave, come_back):
+    leave()
+    browser.wait_for("document.body.dataset.link === 'gone'", "the server to be missed", 20)
+    browser.wait_for("/came [1-9]\\d* seconds? ago/.test("
+                     "document.getElementById('banner').textContent)", "the time since")
+    assert browser.text("#stage-redis .words") == "no figures yet"
+    assert_readable(browser)
+    come_back()
+    browser.wait_for(LIVE, "the page to be live again", 20)
+    wait_for_stage(browser, "redis", "good")
+
+
+def test_a_killed_server_is_told_and_recovered_from(tallyd, closing):
+    assert grpc_client.send(tallyd.target, ["d"] * 5) == 5
+    browser = closing(Browser())
+    open_page(browser, tallyd)
+    assert_goes_and_comes_back(browser, tallyd.kill, tallyd.start)
+    browser.wait_for("document.getElementById('total').textContent === '5'", "the total")
+    assert_clean(browser, but="net::ERR_")  # what the browser says of a server that is not there
+
+
+def test_a_server_that_fell_silent_is_told_and_recovered_from(tallyd, closing):
+    class Thaw:
+        close = staticmethod(lambda: tallyd.process.send_signal(signal.SIGCONT))
+
+    browser = closing(Browser())
+    open_page(browser, tallyd)
+    closing(Thaw)
+    assert_goes_and_comes_back(
+        browser, lambda: tallyd.process.send_signal(signal.SIGSTOP), Thaw.close
+    )
+    assert_clean(browser, but="net::ERR_")

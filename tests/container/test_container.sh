@@ -6,9 +6,10 @@ source "$(dirname "$0")/../../scripts/lib.sh"
 
 work=$(mktemp -d)
 engine_pid=
-read -r GRPC_PORT HTTP_PORT REDIS_PORT < <(free_ports 3)
-export GRPC_PORT HTTP_PORT REDIS_PORT COMPOSE_PROJECT_NAME=tallyd-test-$$
+read -r GRPC_PORT HTTP_PORT REDIS_PORT PROMETHEUS_PORT < <(free_ports 4)
+export GRPC_PORT HTTP_PORT REDIS_PORT PROMETHEUS_PORT COMPOSE_PROJECT_NAME=tallyd-test-$$
 http=http://127.0.0.1:$HTTP_PORT
+prometheus_image=$(sed -n 's/^ *image: \(prom\/prometheus:.*\)/\1/p' docker-compose.yml)
 
 compose() {
     if docker compose version >/dev/null 2>&1; then
@@ -19,7 +20,7 @@ compose() {
 }
 
 clean_up() {
-    compose down --volumes --timeout 10 >/dev/null 2>&1 || true
+    compose --profile monitoring down --volumes --timeout 10 >/dev/null 2>&1 || true
     if [[ $engine_pid ]]; then
         kill -TERM "$engine_pid" 2>/dev/null || true
         wait "$engine_pid" || true
@@ -72,6 +73,16 @@ WORKDIR /data
 VOLUME /data
 ENTRYPOINT ["docker-entrypoint.sh"]
 DOCKERFILE
+    # Like the official image: a user, and a directory of his for the data.
+    docker build -q -t "$prometheus_image" - <<'DOCKERFILE'
+FROM debian:12-slim
+RUN apt-get update && apt-get install -y --no-install-recommends prometheus
+RUN mkdir /prometheus && chown nobody:nogroup /prometheus
+USER nobody
+WORKDIR /prometheus
+VOLUME /prometheus
+ENTRYPOINT ["prometheus"]
+DOCKERFILE
 }
 
 get() {
@@ -97,6 +108,12 @@ is_healthy() {
     [[ $(state .State.Health.Status) == healthy ]]
 }
 
+prometheus_sees_tallyd() {
+    curl -fsS --noproxy '*' --max-time 5 -G "http://127.0.0.1:$PROMETHEUS_PORT/api/v1/query" \
+        --data-urlencode 'query=tallyd_packets_committed_total == 10000' 2>/dev/null |
+        grep -q '"instance":"tallyd:8000"'
+}
+
 check() {
     local what=$1
     shift
@@ -107,7 +124,8 @@ check() {
     step "ok: $what"
 }
 
-if ! { engine_answers && has_image debian:12-slim && has_image redis:7-alpine; }; then
+if ! { engine_answers && has_image debian:12-slim && has_image redis:7-alpine &&
+    has_image "$prometheus_image"; }; then
     start_engine
     make_base_images
 fi
@@ -117,8 +135,13 @@ if [[ ! -x $tally_send ]]; then
     tally_send=build/tally-send
 fi
 
+docs_ui=ON
+if ! timeout 60 npm view uplot version >"$work/npm.log" 2>&1; then
+    step "npm cannot reach its registry: the image is built without Swagger UI"
+    docs_ui=OFF
+fi
 step "building the image"
-compose build >"$work/build.log" 2>&1 || {
+compose build --build-arg DOCS_UI=$docs_ui >"$work/build.log" 2>&1 || {
     tail -n 30 "$work/build.log"
     die "the image does not build"
 }
@@ -135,6 +158,14 @@ check "tally-send streams 10,000 packets to the published port" \
     "$tally_send" --target "127.0.0.1:$GRPC_PORT" --n 10000
 check "the counts in /metrics add up to them" counts_add_up_to 10000
 check "the health check passes" within 30 is_healthy
+check "the page is there" status_is / 200
+if [[ $docs_ui == ON ]]; then
+    check "Swagger UI is there" status_is /docs/swagger-ui-bundle.js 200
+fi
+
+# Grafana cannot be made from Debian's packages; its files are test_deploy.py's.
+compose --profile monitoring up -d --no-build prometheus
+check "Prometheus sees tallyd by its name" within 30 prometheus_sees_tallyd
 
 compose stop redis
 check "without Redis it is not ready" within 10 status_is /readyz 503

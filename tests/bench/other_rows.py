@@ -24,7 +24,7 @@ def ack_latency(bench):
 
 
 def freshness(bench):
-    result = Result("freshness", "freshness: last packet sent, to its count in /metrics")
+    result = Result("freshness", "freshness: last packet sent, to its count in /devices/ID")
     with Stage() as stage:
         latency.freshness(result, stage.tallyd(stage.redis()), bench.settings)
     return [result]

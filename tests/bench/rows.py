@@ -3,6 +3,7 @@ import dataclasses
 from pathlib import Path
 from typing import Callable
 
+import http_rows
 import other_rows
 import rate_rows
 from loads import H2Load, Packets, TallySend
@@ -83,4 +84,6 @@ ROWS = (
     Row("cut-pause", other_rows.cut_pause),
     Row("memory", other_rows.device_memory),
     Row("connections", other_rows.connection_memory),
+    Row("http-metrics", http_rows.snapshot),
+    Row("http-clients", http_rows.clients),
 )

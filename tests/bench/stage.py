@@ -82,8 +82,9 @@ class Stage(contextlib.ExitStack):
         return redis
 
     def tallyd(self, redis, cpus=None, **options):
-        """One worker on the first processor, unless told otherwise."""
-        options = {"workers": 1, "log_level": "warn"} | options
+        """One worker on the first processor, unless told otherwise; HTTP as it is by default."""
+        by_default = {"http_refresh_ms": None, "http_connections": None}
+        options = {"workers": 1, "log_level": "warn"} | by_default | options
         tallyd = Tallyd(self.directory, redis.port, **options)
         self.callback(tallyd.close)
         with machine.pinned(cpus or machine.SERVER_CPU):

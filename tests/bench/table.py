@@ -30,6 +30,18 @@ LABELS = {
     "device": ("a device and worker, beside its id", "B", 1),
     "resident": ("resident", "MB", 1e6),
     "connection": ("a connection", "kB", 1e3),
+    "reading": ("reading it from Redis", "ms", 1),
+    "snapshot_device": ("a device in the snapshot, beside its id", "B", 1),
+    "first_byte": ("first byte, warm", "ms", 1),
+    "body": ("body a second", "MB", 1e6),
+    "extra": ("memory beside the snapshot", "MB", 1e6),
+    "answers": ("answers a second", "k", 1e3),
+    "answers_p99": ("p99", "ms", 1),
+    "errors": ("errors", "", 1),
+    "readings": ("readings of Redis, share of those allowed", "", 1),
+    "counting_alone": ("CPU a packet, no clients", "ns", 1),
+    "counting_beside": ("CPU a packet, beside them", "ns", 1),
+    "counting_ratio": ("that, ratio", "", 1),
 }
 
 

@@ -25,8 +25,13 @@ class Target:
         return value, value >= self.limit if self.at_least else value <= self.limit
 
 
-def _median(what, unit, limit, row, figure):
-    return Target(what, unit, limit, lambda find: find(row, figure).median)
+def _median(what, unit, limit, row, figure, at_least=False, scale=1):
+    return Target(what, unit, limit, lambda find: find(row, figure).median / scale, at_least)
+
+
+def _most(what, unit, limit, row, figure, scale=1):
+    """The largest of all runs."""
+    return Target(what, unit, limit, lambda find: max(find(row, figure).values) / scale)
 
 
 def _ratio(what, unit, limit, above, below, at_least):
@@ -81,12 +86,7 @@ TARGETS = (
         ("workers-1", "cpu_ns"),
         False,
     ),
-    Target(
-        "longest pause at a cut, 1 M dirty devices",
-        "us",
-        1000,
-        lambda find: max(find("cut-pause", "pause_us").values),
-    ),
+    _most("longest pause at a cut, 1 M dirty devices", "us", 1000, "cut-pause", "pause_us"),
     Target(
         "flush, share of bare pipelined MULTI/EXEC",
         "",
@@ -99,6 +99,14 @@ TARGETS = (
     _median("a device beside its id, 1 worker", "B", 64, "memory-1m-1", "device"),
     _median("a device beside its id, 2 workers, each", "B", 64, "memory-1m-2", "device"),
     _median("an idle connection with a stream", "B", 32 * 1024, "connections", "connection"),
+    _median("/metrics, 1 M devices, first byte", "ms", 50, "http-metrics", "first_byte"),
+    _median("the same, body a second", "MB", 200, "http-metrics", "body", True, 1e6),
+    _most("the same, memory beside the snapshot", "MB", 64, "http-metrics", "extra", 1e6),
+    _median("a device in the snapshot, beside its id", "B", 80, "http-metrics", "snapshot_device"),
+    _most("1,000 clients of /summary, errors", "", 0, "http-clients", "errors"),
+    _median("the same, p99", "ms", 50, "http-clients", "answers_p99"),
+    _most("the same, readings of Redis, share of allowed", "", 1, "http-clients", "readings"),
+    _median("CPU a packet beside them, ratio", "", 1.05, "http-beside", "counting_ratio"),
 )
 
 

@@ -1,5 +1,5 @@
-/* Time that never jumps: CLOCK_MONOTONIC, for intervals and deadlines; and a thread's CPU time. Any
- * thread. */
+/* Time that never jumps: CLOCK_MONOTONIC, for intervals and deadlines; a thread's CPU time; and the
+ * time of day. Any thread. */
 #ifndef TALLYD_COMMON_CLOCK_H
 #define TALLYD_COMMON_CLOCK_H
 
@@ -23,6 +23,12 @@ static inline uint64_t clock_now_ns(void)
 static inline uint64_t clock_thread_cpu_ns(void)
 {
     return clock_read_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
+/* The time of day: ms since 1970, by a clock that may be set. */
+static inline uint64_t clock_wall_ms(void)
+{
+    return clock_read_ns(CLOCK_REALTIME) / 1000000u;
 }
 
 static inline uint64_t clock_now_ms(void)

@@ -2,12 +2,15 @@
 #include "common/thread.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #define NAME_BYTES 16 /* pthread_setname_np(3): 15 bytes and a NUL */
+#define NICE       10 /* a tenth of a worker's weight */
 
 struct start {
     enum thread_role role;
@@ -31,6 +34,14 @@ void thread_adopt(enum thread_role role, const char *name)
     my_role = role;
     snprintf(my_name, sizeof my_name, "%s", name);
     pthread_setname_np(pthread_self(), my_name);
+}
+
+void thread_stand_back(void)
+{
+    static const struct sched_param none = {0};
+
+    sched_setscheduler(0, SCHED_BATCH, &none); /* on Linux, both are of the calling thread */
+    setpriority(PRIO_PROCESS, 0, NICE);
 }
 
 static void *thread_main(void *argument)

@@ -91,7 +91,7 @@ static int serve_stale(struct request *request, struct device_id id, const char 
     } else {
         status = reply_problem(request, 503, "%s", error);
     }
-    reader_release(reader, answer.reading);
+    reading_release(answer.reading);
     return status;
 }
 

@@ -137,12 +137,6 @@ static bool wait_until_due(struct events *events, uint64_t due_ms)
     return !stopping;
 }
 
-static void release_answer(struct events *events, const struct reader_answer *answer)
-{
-    if (answer->result == COUNT_SOURCE_OK)
-        reader_release(events->shared->reader, answer->reading);
-}
-
 /* Whether a moment may bring a newer snapshot than there was at `now_ms`, or the first. */
 static bool is_outdated(const struct events *events, const struct reader_answer *answer,
                         uint64_t now_ms)
@@ -160,7 +154,7 @@ static void look(struct events *events, struct reader_answer *answer)
 
     reader_glance(events->shared->reader, answer);
     for (int i = 1; i < GLANCES && is_outdated(events, answer, now_ms); i++) {
-        release_answer(events, answer);
+        reading_release(answer->reading);
         nanosleep(&(struct timespec){.tv_nsec = GLANCE_MS * NS_PER_MS}, NULL);
         reader_glance(events->shared->reader, answer);
     }
@@ -178,7 +172,7 @@ static void *run(void *argument)
         due_ms = clock_now_ms() + TICK_MS;
         look(events, &answer);
         tick = make_tick(events, &answer);
-        release_answer(events, &answer);
+        reading_release(answer.reading);
         if (tick)
             publish(events, tick);
     }

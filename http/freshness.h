@@ -6,19 +6,12 @@
 #define TALLYD_HTTP_FRESHNESS_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
-
-#define FRESHNESS_TEXT_BYTES sizeof "2026-01-02T03:04:05.678Z"
 
 struct reader_answer;
 struct reading;
 struct request;
 struct text_writer;
-
-/* Writes a time of day, given in ms since 1970, as RFC 3339 has it: UTC, with milliseconds. Times
- * past the year 9999 are written as its end. Returns `out`. */
-char *freshness_text(uint64_t wall_ms, char out[FRESHNESS_TEXT_BYTES]);
 
 /* The age of a reading now, in ms since it was begun. */
 uint64_t freshness_age_ms(const struct reading *reading);

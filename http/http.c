@@ -39,6 +39,8 @@
 #define REQUEST_HEAD_BYTES (64 * 1024)
 #define REQUEST_MAX_BYTES  (1024 * 1024)
 
+#define CIVETWEB_WORKER 1 /* the type of the threads that serve connections, in its callbacks */
+
 struct http_server {
     struct http_options options;
     struct http_shared shared;
@@ -78,11 +80,14 @@ static int on_message(const struct mg_connection *connection, const char *messag
     return 1;
 }
 
+/* The threads that serve connections stand back behind those that count packets, and behind the one
+ * that takes connections, which would hardly get a turn among a thousand of them. */
 static void *on_thread_start(const struct mg_context *context, int type)
 {
     (void)context;
-    (void)type;
     thread_adopt(THREAD_HTTP, "http");
+    if (type == CIVETWEB_WORKER)
+        thread_stand_back();
     return NULL;
 }
 
@@ -153,7 +158,8 @@ static int start_civetweb(struct http_server *server, char error[HTTP_ERROR_BYTE
     const char *const options[] = {
         "listening_ports", server->address,
         "num_threads", threads_text,
-        "listen_backlog", "1024",        /* further connections wait there */
+        "connection_queue", threads_text, /* taken, and not yet by a thread */
+        "listen_backlog", "1024",
         "max_request_size", request_text,
         "request_timeout_ms", "10000",   /* for the head of a request, and for a stalled write */
         "enable_keep_alive", "yes",

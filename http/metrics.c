@@ -152,7 +152,7 @@ static int serve_listing(struct request *request)
     freshness_headers(request, answer.reading, answer.stale);
     reply_header(request, "Cache-Control: no-cache");
     status = serve_snapshot(request, reading_snapshot(answer.reading), &wanted);
-    reader_release(reader, answer.reading);
+    reading_release(answer.reading);
     return status;
 }
 

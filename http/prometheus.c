@@ -74,7 +74,7 @@ int prometheus_serve_as(struct request *request, enum exposition_dialect dialect
         return write_all(request, dialect, NULL);
     freshness_headers(request, answer.reading, answer.stale);
     status = write_all(request, dialect, reading_snapshot(answer.reading));
-    reader_release(reader, answer.reading);
+    reading_release(answer.reading);
     return status;
 }
 

@@ -1,8 +1,9 @@
 /*
- * The statistics are read under the lock, so the sums that stand in the series, and those that it
- * is compared with, never fall from one to the next.
+ * The sampling thread works the rates out as it samples, and publishes each as an atomic of its
+ * own: a lock that a thousand threads take would make them wait for one another (http/reader.c).
  *
- * `lock` is a leaf: nothing else is taken under it. It is held for some tens of look-ups at most.
+ * `lock` is for the history, which the events' thread asks for. It is a leaf: nothing else is taken
+ * under it.
  */
 #include "http/rates.h"
 
@@ -13,12 +14,17 @@
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <time.h>
 
 #define SAMPLE_MS 200
 #define MS_NS     UINT64_C(1000000)
+#define S_NS      (1000 * MS_NS)
+
+static const uint64_t windows_ns[RATES_WINDOWS] = {
+    [RATES_1_S] = S_NS, [RATES_10_S] = 10 * S_NS, [RATES_1_MIN] = 60 * S_NS};
 
 struct rates {
     struct stats_worker *const *workers;
@@ -26,7 +32,8 @@ struct rates {
     pthread_t thread;
     sem_t stop; /* posted to end the thread */
     pthread_mutex_t lock;
-    struct series series; /* under the lock */
+    struct series series;               /* under the lock */
+    _Atomic double over[RATES_WINDOWS]; /* writer: the sampling thread */
 };
 
 /* Packets that have arrived since the start. */
@@ -43,8 +50,8 @@ static uint64_t arrived(const struct rates *rates)
 static bool stopped_within_ms(struct rates *rates, uint64_t ms)
 {
     uint64_t until_ns = clock_now_ns() + ms * MS_NS;
-    struct timespec until = {.tv_sec = (time_t)(until_ns / (1000 * MS_NS)),
-                             .tv_nsec = (long)(until_ns % (1000 * MS_NS))};
+    struct timespec until = {.tv_sec = (time_t)(until_ns / S_NS),
+                             .tv_nsec = (long)(until_ns % S_NS)};
     int result;
 
     do
@@ -53,21 +60,31 @@ static bool stopped_within_ms(struct rates *rates, uint64_t ms)
     return result == 0;
 }
 
+static void sample(struct rates *rates)
+{
+    uint64_t now_ns = clock_now_ns(), value = arrived(rates);
+
+    for (size_t i = 0; i < RATES_WINDOWS; i++)
+        atomic_store_explicit(&rates->over[i],
+                              series_rate(&rates->series, now_ns, value, windows_ns[i]),
+                              memory_order_relaxed);
+    pthread_mutex_lock(&rates->lock);
+    series_add(&rates->series, now_ns, value);
+    pthread_mutex_unlock(&rates->lock);
+}
+
 static void *run(void *argument)
 {
     struct rates *rates = argument;
 
-    while (!stopped_within_ms(rates, SAMPLE_MS)) {
-        pthread_mutex_lock(&rates->lock);
-        series_add(&rates->series, clock_now_ns(), arrived(rates));
-        pthread_mutex_unlock(&rates->lock);
-    }
+    while (!stopped_within_ms(rates, SAMPLE_MS))
+        sample(rates);
     return NULL;
 }
 
 struct rates *rates_create(struct stats_worker *const *workers, size_t worker_count)
 {
-    struct rates *rates = malloc(sizeof *rates);
+    struct rates *rates = calloc(1, sizeof *rates);
     int error;
 
     thread_assert_role(THREAD_MAIN);
@@ -100,14 +117,9 @@ void rates_destroy(struct rates *rates)
     free(rates);
 }
 
-double rates_over(struct rates *rates, uint64_t window_ms)
+double rates_over(const struct rates *rates, enum rates_window window)
 {
-    double rate;
-
-    pthread_mutex_lock(&rates->lock);
-    rate = series_rate(&rates->series, clock_now_ns(), arrived(rates), window_ms * MS_NS);
-    pthread_mutex_unlock(&rates->lock);
-    return rate;
+    return atomic_load_explicit(&rates->over[window], memory_order_relaxed);
 }
 
 size_t rates_history(struct rates *rates, double seconds[RATES_HISTORY_S])

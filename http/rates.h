@@ -22,9 +22,12 @@ struct rates *rates_create(struct stats_worker *const *workers, size_t worker_co
 /* Ends the thread. Nobody may ask any more. NULL does nothing. Called by: main. */
 void rates_destroy(struct rates *rates);
 
-/* Packets a second over the last `window_ms`, at most RATES_HISTORY_S; over the time since the
- * start when that is shorter. Finite, never below 0. Called by: http. */
-double rates_over(struct rates *rates, uint64_t window_ms);
+/* The windows that rates are told for. */
+enum rates_window { RATES_1_S, RATES_10_S, RATES_1_MIN, RATES_WINDOWS };
+
+/* Packets a second over a window, or over the time since the start when that is shorter, as of the
+ * last sample. Takes no lock: a thousand clients may ask at once. Called by: any thread. */
+double rates_over(const struct rates *rates, enum rates_window window);
 
 /* Packets a second in each of the last whole seconds, the oldest first; returns how many seconds
  * there are, at most RATES_HISTORY_S. Called by: http. */

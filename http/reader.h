@@ -41,7 +41,7 @@ typedef enum count_source_result reader_read(void *source, const atomic_bool *st
  * Called by: main. */
 struct reader *reader_create(reader_read *read, void *source, uint64_t refresh_ms) MUST_CHECK;
 
-/* What a request gets. With COUNT_SOURCE_OK it holds `reading`, until reader_release(); with all
+/* What a request gets. With COUNT_SOURCE_OK it holds `reading`, until reading_release(); with all
  * else `error` is one line that says what to do, and nothing is held. */
 struct reader_answer {
     enum count_source_result result;
@@ -58,7 +58,7 @@ void reader_acquire(struct reader *reader, struct reader_answer *answer);
 void reader_glance(struct reader *reader, struct reader_answer *answer);
 
 /* Gives a reading back; NULL does nothing. Called by: http. */
-void reader_release(struct reader *reader, struct reading *reading);
+void reading_release(struct reading *reading);
 
 /* The snapshot; valid until the reading is released, as are the numbers. */
 const struct snapshot *reading_snapshot(const struct reading *reading);

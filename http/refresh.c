@@ -4,8 +4,9 @@
  *  - a reading may begin I after the last one began, so that Redis spends at most half of its time
  *    on readings, and as a rule much less;
  *  - a snapshot is served at once while its age, counted from when its reading began, is at most
- *    I + 2 D. To requests that come all the time that never happens to be more: the next reading
- *    begins at the age of I, takes about D, and D is allowed for its being slower than the last;
+ *    I + 2 D, and a little more. To requests that come all the time that never happens to be more:
+ * the next reading begins at the age of I, takes about D, and D is allowed for its being slower
+ * than the last;
  *  - who finds an older one waits, unless the last reading failed a moment ago: then waiting would
  *    as a rule be in vain. He waits for a reading like the last, and not for one that hangs.
  *
@@ -58,7 +59,8 @@ void refresh_end(struct refresh *refresh, uint64_t now_ms, bool succeeded)
 enum refresh_verdict refresh_judge(const struct refresh *refresh, const uint64_t *kept_ms,
                                    uint64_t now_ms)
 {
-    uint64_t usable_ms = interval_ms(refresh, refresh->duration_ms) + 2 * refresh->duration_ms;
+    uint64_t duration_ms = refresh->duration_ms;
+    uint64_t usable_ms = interval_ms(refresh, duration_ms) + 2 * duration_ms + REFRESH_SLACK_MS;
 
     if (refresh->refresh_ms == 0)
         return REFRESH_WAIT;

@@ -14,6 +14,10 @@
 /* After a failure nobody waits for so long at least. */
 #define REFRESH_FAILURE_MS 100
 
+/* What is there is served so much longer than steady asking makes it old, since a reading can begin
+ * a little late on a busy machine; else all who ask meanwhile would wait, and wake at once. */
+#define REFRESH_SLACK_MS 100
+
 /* Who has an old snapshot to fall back on waits so long for a new one, and while readings succeed
  * for another two times the duration of the last. */
 #define REFRESH_PATIENCE_MS 250

@@ -9,8 +9,10 @@
  */
 #include "http/reply.h"
 
+#include "common/clock.h"
 #include "common/utf8.h"
 #include "http/assets.h"
+#include "http/date.h"
 #include "http/gzip.h"
 #include "http/json.h"
 #include "http/query.h"
@@ -24,7 +26,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define HEAD_BYTES    (512 + REQUEST_HEADERS_BYTES)
 #define MESSAGE_BYTES 1024
@@ -81,13 +82,9 @@ static size_t render_head(const struct request *request, int status, const char 
                           const char *framing, char out[HEAD_BYTES])
 {
     bool cached = strstr(request->headers, "Cache-Control:") != NULL;
-    time_t now = time(NULL);
-    struct tm utc;
-    char date[40];
+    char date[DATE_HTTP_BYTES];
     int length;
 
-    gmtime_r(&now, &utc);
-    strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", &utc);
     length = snprintf(out, HEAD_BYTES,
                       "HTTP/1.1 %d %s\r\n"
                       "Date: %s\r\n"
@@ -96,8 +93,9 @@ static size_t render_head(const struct request *request, int status, const char 
                       "%s"
                       "Connection: %s\r\n"
                       "%s%s\r\n",
-                      status, mg_get_response_code_text(request->connection, status), date,
-                      content_type, cached ? "" : "Cache-Control: no-store\r\n",
+                      status, mg_get_response_code_text(request->connection, status),
+                      date_http(clock_wall_ms(), date), content_type,
+                      cached ? "" : "Cache-Control: no-store\r\n",
                       request->keep_alive ? "keep-alive" : "close", framing, request->headers);
     return length < HEAD_BYTES ? (size_t)length : HEAD_BYTES - 1;
 }

@@ -1,7 +1,7 @@
 /*
  * Devices and total are what Redis holds, of all instances; the rates are what this instance
  * receives. Both are cheap, so that a thousand clients may ask at once: the snapshot has its sums,
- * and a rate costs two look-ups.
+ * and the rates are there.
  */
 #include "http/summary.h"
 
@@ -35,8 +35,8 @@ void summary_write(struct text_writer *writer, const struct http_shared *shared,
         text_literal(writer, ",\"devices\":null,\"total\":null");
     }
     text_format(writer, ",\"rates\":{\"1s\":%.1f,\"10s\":%.1f,\"1m\":%.1f},",
-                rates_over(shared->rates, 1000), rates_over(shared->rates, 10000),
-                rates_over(shared->rates, 60000));
+                rates_over(shared->rates, RATES_1_S), rates_over(shared->rates, RATES_10_S),
+                rates_over(shared->rates, RATES_1_MIN));
     freshness_members(writer, answer);
 }
 
@@ -64,6 +64,6 @@ int summary_serve(struct request *request)
     if (answer.result != COUNT_SOURCE_OK)
         return freshness_refuse(request, &answer);
     status = reply_summary(request, &answer);
-    reader_release(reader, answer.reading);
+    reading_release(answer.reading);
     return status;
 }

@@ -104,6 +104,6 @@ int top_serve(struct request *request)
     if (answer.result != COUNT_SOURCE_OK)
         return freshness_refuse(request, &answer);
     status = reply_top(request, &answer, (size_t)most);
-    reader_release(reader, answer.reading);
+    reading_release(answer.reading);
     return status;
 }

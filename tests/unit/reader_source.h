@@ -93,7 +93,7 @@ static inline void *ask(void *argument)
     if (answer.result != COUNT_SOURCE_OK)
         return NULL;
     request->found = (int)snapshot_get(reading_snapshot(answer.reading), 0).count;
-    reader_release(request->reader, answer.reading);
+    reading_release(answer.reading);
     return NULL;
 }
 

@@ -154,7 +154,7 @@ static void glance_never_waits_and_sets_a_reading_off(void **state)
     reader_glance(reader, &answer);
     assert_int_equal(answer.result, COUNT_SOURCE_OK);
     assert_false(answer.stale);
-    reader_release(reader, answer.reading);
+    reading_release(answer.reading);
     assert_int_equal(source.readings, 1);
     reader_destroy(reader);
 }
@@ -180,9 +180,9 @@ static void reading_tells_when_it_was_and_what_it_is_compared_with(void **state)
                      reading_began_ms(second.reading) - reading_began_ms(first.reading));
     assert_int_equal(snapshot_get(reading_snapshot(first.reading), 0).count, 0);
     assert_int_equal(snapshot_get(reading_snapshot(second.reading), 0).gained, 7);
-    reader_release(reader, first.reading);
-    reader_release(reader, second.reading);
-    reader_release(reader, NULL);
+    reading_release(first.reading);
+    reading_release(second.reading);
+    reading_release(NULL);
     reader_destroy(reader);
 }
 

@@ -14,4 +14,12 @@ static inline int hex_value(char digit)
     return -1;
 }
 
+/* The byte that two digits stand for; -1 when they are none. Reads no further than a NUL. */
+static inline int hex_byte(const char *digits)
+{
+    int high = hex_value(digits[0]), low = high < 0 ? -1 : hex_value(digits[1]);
+
+    return low < 0 ? -1 : high << 4 | low;
+}
+
 #endif

@@ -21,7 +21,8 @@ int thread_start(pthread_t *thread, enum thread_role role, const char *name, voi
 void thread_adopt(enum thread_role role, const char *name);
 
 /* Has the calling thread stand back where processors are short: a nicer one, and one that does not
- * interrupt another when it wakes. For threads of which there may be a thousand. */
+ * interrupt another when it wakes. For threads of which there may be a thousand. Where that is not
+ * allowed, nothing happens. */
 void thread_stand_back(void);
 
 /* The calling thread's name; "main" unless it was started or adopted here. */

@@ -38,11 +38,11 @@ struct count_source *count_source_create(const struct redis_options *options) MU
 void count_source_destroy(struct count_source *source);
 
 /*
- * Reads all counts into a snapshot, sealed with `before`, which the caller destroys. Every count is
- * at least as new as the call. Fields that are no counts of devices (a value that is no 64-bit
- * integer, a name that is empty, over 16 MiB or not UTF-8) are left out and logged, at a limited
- * rate. Gives up with COUNT_SOURCE_UNAVAILABLE soon after `*stop` became true, and after
- * COUNT_SOURCE_READ_TIMEOUT_MS.
+ * Reads all counts into a snapshot, which the caller destroys; it is sealed with `before`
+ * (snapshot.h). Every count is at least as new as the call. Fields that are no counts of devices (a
+ * value that is no 64-bit integer, a name that is empty, over 16 MiB or not UTF-8) are left out and
+ * logged, at a limited rate. Gives up with COUNT_SOURCE_UNAVAILABLE soon after `*stop` became true,
+ * and after COUNT_SOURCE_READ_TIMEOUT_MS.
  *
  * Returns COUNT_SOURCE_OK, COUNT_SOURCE_UNAVAILABLE or COUNT_SOURCE_WRONG; after the latter two
  * `error` holds one line that says what to do.

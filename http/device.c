@@ -20,9 +20,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PREFIX       "/devices/"
-#define FRAME_BYTES  160 /* all of an answer but the id */
-#define PROBLEM_JSON REPLY_PROBLEM
+#define PREFIX      "/devices/"
+#define FRAME_BYTES 160 /* all of an answer but the id */
 
 struct device_id {
     const uint8_t *bytes;
@@ -55,7 +54,7 @@ static int reply_device(struct request *request, int status, const char *content
 
 static int reply_unknown(struct request *request, struct device_id id)
 {
-    return reply_device(request, 404, PROBLEM_JSON,
+    return reply_device(request, 404, REPLY_PROBLEM,
                         "{\"type\":\"about:blank\",\"title\":\"Not Found\",\"status\":404,"
                         "\"detail\":\"there is no such device\",",
                         id, NULL);

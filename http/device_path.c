@@ -14,9 +14,9 @@ enum device_path_result device_path_decode(const char *text, size_t max_id_bytes
             id[used++] = (uint8_t)*text++;
             continue;
         }
-        if (hex_value(text[1]) < 0 || hex_value(text[2]) < 0)
+        if (hex_byte(text + 1) < 0)
             return DEVICE_PATH_BAD_ESCAPE;
-        id[used++] = (uint8_t)(hex_value(text[1]) << 4 | hex_value(text[2]));
+        id[used++] = (uint8_t)hex_byte(text + 1);
         text += 3;
     }
     *length = used;

@@ -11,8 +11,8 @@
  * glances at the reader, which sets a reading off, and a few times more for as long as a quick one
  * takes.
  *
- * `lock` is a leaf: nothing else is taken under it. It guards all but the tables, which are the
- * thread's.
+ * `lock` is a leaf: nothing else is taken under it. It guards all but the tables and their number,
+ * which are the thread's.
  */
 #include "http/events.h"
 
@@ -179,6 +179,13 @@ static void *run(void *argument)
     return NULL;
 }
 
+static void fini_locks(struct events *events)
+{
+    pthread_cond_destroy(&events->published);
+    pthread_cond_destroy(&events->wanted);
+    pthread_mutex_destroy(&events->lock);
+}
+
 struct events *events_create(const struct http_shared *shared)
 {
     struct events *events = calloc(1, sizeof *events);
@@ -197,6 +204,7 @@ struct events *events_create(const struct http_shared *shared)
     pthread_condattr_destroy(&monotonic);
     error = thread_start(&events->thread, THREAD_HTTP, "http-events", run, events);
     if (error) {
+        fini_locks(events);
         free(events);
         errno = -error;
         return NULL;
@@ -206,6 +214,7 @@ struct events *events_create(const struct http_shared *shared)
 
 void events_stop(struct events *events)
 {
+    thread_assert_role(THREAD_MAIN);
     pthread_mutex_lock(&events->lock);
     events->stopping = true;
     for (const struct listener *l = events->listeners; l; l = l->next)
@@ -224,9 +233,7 @@ void events_destroy(struct events *events)
     pthread_join(events->thread, NULL);
     for (size_t i = 0; i < 2; i++)
         top_table_free(&events->tables[i]);
-    pthread_cond_destroy(&events->published);
-    pthread_cond_destroy(&events->wanted);
-    pthread_mutex_destroy(&events->lock);
+    fini_locks(events);
     free(events);
 }
 

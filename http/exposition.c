@@ -6,7 +6,6 @@
 #include "common/decimal.h"
 #include "http/text.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 /* A number, its point, and the NUL. */

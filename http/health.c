@@ -7,6 +7,7 @@
 #include "http/health.h"
 
 #include "common/clock.h"
+#include "common/thread.h"
 #include "http/count_source.h"
 #include "http/http.h"
 #include "http/lookup.h"
@@ -30,6 +31,7 @@ struct health *health_create(void)
 {
     struct health *health = calloc(1, sizeof *health);
 
+    thread_assert_role(THREAD_MAIN);
     if (health)
         pthread_mutex_init(&health->lock, NULL);
     return health;

@@ -3,10 +3,12 @@
  *
  *     prefix=TEXT     those whose ids begin with it
  *     device_id=ID    those alone, in the order of ids; may be repeated, and excludes the others
- *     sort=KEY        device_id (as without it), count or -count, which is the larger first; count
- *                     is the exact reverse of -count, in which equal counts stand in the order of
- * ids limit=N         a page of N cursor=TEXT     those behind the page that gave this cursor; its
- * sort and prefix must be the same
+ *     sort=KEY        device_id (as without it), count or -count, the larger first; count is the
+ *                     exact reverse of -count, in which equal counts stand in the order of ids
+ *
+ *     limit=N         a page of N
+ *
+ *     cursor=TEXT     those behind the page that gave this cursor, with the same sort and prefix
  *
  * A page begins behind a key and not at a number, so whoever walks all pages while counts change
  * finds every device that was there all along: once by device_id; by count once unless its count

@@ -13,6 +13,7 @@
 #include "http/lookup.h"
 
 #include "common/clock.h"
+#include "common/thread.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -33,6 +34,7 @@ struct lookup *lookup_create(const struct redis_options *options)
 {
     struct lookup *lookup = calloc(1, sizeof *lookup);
 
+    thread_assert_role(THREAD_MAIN);
     if (!lookup)
         return NULL;
     lookup->source = count_source_create(options);

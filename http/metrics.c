@@ -1,7 +1,7 @@
 /*
  * The array is written straight from the shared snapshot through the buffer of its answer, so its
  * size does not matter to the memory that a request takes. Devices are taken in groups, because
- * their ids lie anywhere in memory: those of a group are fetched at once.
+ * in the order of counts their ids lie anywhere in memory: those of a group are fetched at once.
  */
 #include "http/metrics.h"
 
@@ -27,10 +27,12 @@
 #define GROUP_DEVICES 64
 
 /* What a client can have here; JSON is the first, so it is what others get. */
+enum { FORM_JSON, FORM_OPENMETRICS, FORM_PROMETHEUS };
+
 static const struct accept_form forms[] = {
-    {"application/json", NULL},
-    {"application/openmetrics-text", "1.0.0"},
-    {"text/plain", "0.0.4"},
+    [FORM_JSON] = {"application/json", NULL},
+    [FORM_OPENMETRICS] = {"application/openmetrics-text", "1.0.0"},
+    [FORM_PROMETHEUS] = {"text/plain", "0.0.4"},
 };
 
 static const char *order_name(enum cursor_order order)
@@ -156,28 +158,16 @@ static int serve_listing(struct request *request)
     return status;
 }
 
-static int serve_prometheus(struct request *request, enum exposition_dialect dialect)
-{
-    struct query_error error;
-
-    if (request->query.count) {
-        query_fail(&error, request->query.pairs[0].name,
-                   "the forms of Prometheus have no parameters; ask for application/json");
-        return reply_bad_parameter(request, &error);
-    }
-    return prometheus_serve_as(request, dialect);
-}
-
 int metrics_serve(struct request *request)
 {
     const char *accept = mg_get_header(request->connection, "Accept");
 
     reply_header(request, "Vary: Accept, Accept-Encoding");
     switch (accept_choose(accept, forms, ARRAY_LENGTH(forms))) {
-    case 1:
-        return serve_prometheus(request, EXPOSITION_OPENMETRICS);
-    case 2:
-        return serve_prometheus(request, EXPOSITION_PROMETHEUS);
+    case FORM_OPENMETRICS:
+        return prometheus_serve_as(request, EXPOSITION_OPENMETRICS);
+    case FORM_PROMETHEUS:
+        return prometheus_serve_as(request, EXPOSITION_PROMETHEUS);
     default:
         return serve_listing(request);
     }

@@ -1,6 +1,7 @@
 /*
  * The socket is the one of this process that leads from the server's port to the client's address
- * and port: no two do. It cannot be closed meanwhile, since the thread that asks is the one that
+ * and port. Two may, when a client reaches two addresses of the server's from one port; then
+ * neither is given. It cannot be closed meanwhile, since the thread that asks is the one that
  * serves the connection. The search costs two system calls a descriptor, so it is for answers that
  * go on for long.
  */
@@ -58,11 +59,11 @@ int peer_socket_find(struct mg_connection *connection)
 
     if (!descriptors)
         return -errno;
-    while (found < 0 && (entry = readdir(descriptors))) {
+    while ((entry = readdir(descriptors))) {
         int fd = atoi(entry->d_name); /* of "." and "..": 0, which is no such socket */
 
         if (serves(fd, info))
-            found = fd;
+            found = found == -ENOENT ? fd : -ENOTUNIQ;
     }
     closedir(descriptors);
     return found;

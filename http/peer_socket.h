@@ -7,7 +7,8 @@
 struct mg_connection;
 
 /* Finds the socket of `connection`, which remains civetweb's: it is valid until the handler
- * returns. Returns its descriptor, or a negative errno. Called by: http, the thread that serves the
+ * returns. Returns its descriptor, or a negative errno: -ENOENT, -ENOTUNIQ when there is
+ * another like it, or that of opendir(). Called by: http, the thread that serves the
  * connection. */
 int peer_socket_find(struct mg_connection *connection) MUST_CHECK;
 

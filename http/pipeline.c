@@ -1,8 +1,8 @@
 /*
  * The figures come from three places that are not of one instant: the balance, which is as of the
  * last cut; the workers' statistics, which run ahead of it; and the flusher's. The balance is read
- * first, so that what has arrived since it is not below 0 but for a worker that has not yet stored
- * what it counted.
+ * first, so what has arrived is never less than what it says was received: a worker notes what has
+ * arrived before it hands over.
  */
 #include "http/pipeline.h"
 
@@ -74,8 +74,7 @@ void pipeline_write(struct text_writer *writer, const struct http_shared *shared
     write_number(writer, "received", now.received);
     write_number(writer, "received_bytes", now.received_bytes);
     write_number(writer, "rejected", balance_rejected_total(&cut.rejected));
-    write_number(writer, "in_workers",
-                 now.received > cut.received ? now.received - cut.received : 0);
+    write_number(writer, "in_workers", now.received - cut.received);
     write_number(writer, "pending", cut.pending);
     write_number(writer, "committed", cut.committed);
     write_number(writer, "devices_known", stats_get(&flusher->devices));

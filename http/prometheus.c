@@ -64,7 +64,7 @@ int prometheus_serve_as(struct request *request, enum exposition_dialect dialect
 
     if (request->query.count > 0) {
         query_fail(&error, request->query.pairs[0].name,
-                   "is not for this form of the answer, which the Accept header asks for");
+                   "the forms of Prometheus have no parameters; ask for application/json");
         return reply_bad_parameter(request, &error);
     }
     if (request->shared->options->prom_devices == 0)
@@ -86,7 +86,7 @@ int prometheus_serve(struct request *request)
     };
     const char *accept = mg_get_header(request->connection, "Accept");
 
-    reply_header(request, "Vary: Accept");
+    reply_header(request, "Vary: Accept, Accept-Encoding");
     return prometheus_serve_as(
         request, (enum exposition_dialect)accept_choose(accept, forms, ARRAY_LENGTH(forms)));
 }

@@ -32,10 +32,10 @@ static int decode(char *text, size_t *length)
             *to++ = ' ';
         } else if (*from != '%') {
             *to++ = *from;
-        } else if (hex_value(from[1]) < 0 || hex_value(from[2]) < 0) {
+        } else if (hex_byte(from + 1) < 0) {
             return -EINVAL;
         } else {
-            *to++ = (char)(hex_value(from[1]) << 4 | hex_value(from[2]));
+            *to++ = (char)hex_byte(from + 1);
             from += 2;
         }
     }

@@ -1,9 +1,10 @@
 /*
  * The sampling thread works the rates out as it samples, and publishes each as an atomic of its
- * own: a lock that a thousand threads take would make them wait for one another (http/reader.c).
+ * own: a second lock on the way of a thousand threads would make them uneven again. The reader's,
+ * handed on in turn, is the one queue in which they stand (http/reader.c).
  *
- * `lock` is for the history, which the events' thread asks for. It is a leaf: nothing else is taken
- * under it.
+ * `lock` is for the history, which each new listener of /events asks for. It is a leaf: nothing
+ * else is taken under it. The sampling thread, the only writer, reads the series without it.
  */
 #include "http/rates.h"
 
@@ -32,7 +33,7 @@ struct rates {
     pthread_t thread;
     sem_t stop; /* posted to end the thread */
     pthread_mutex_t lock;
-    struct series series;               /* under the lock */
+    struct series series;               /* written under the lock, by the sampling thread */
     _Atomic double over[RATES_WINDOWS]; /* writer: the sampling thread */
 };
 

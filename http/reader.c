@@ -18,14 +18,16 @@
  *    none waits for the rest of the reading under way, for the rest after it, and for one
  *    reading, each of them bounded by count_source.h's limits; the same holds with refresh_ms 0.
  *  - Bounded. There are at most the kept snapshot, the one being made, and those that requests
- * still hold; a snapshot that nobody asks for is given up after READER_KEEP_MS.
+ *    still hold, READER_MAX_LIVE in all; a snapshot that nobody asks for is given up after
+ *    READER_KEEP_MS.
  *
  * `lock` is a leaf: nothing else is taken under it, and no snapshot is freed under it. It is one
  * that the kernel hands to who waits for it the longest (PTHREAD_PRIO_INHERIT), and each request
- * takes it once. That makes it the queue in which a thousand threads of a busy processor stand:
- * with an ordinary mutex, which goes to whoever comes when it is free, and with no lock at all,
- * which leaves it to the scheduler, some waited for seconds while others came and went (wrk -t1
- * -c1000 on /summary, one processor: p99 0.5 s and time-outs; with this one 50 ms).
+ * that need not wait takes it once. That makes it the queue in which a thousand threads of a busy
+ * processor stand: with an ordinary mutex, which goes to whoever comes when it is free, and with no
+ * lock at all, which leaves it to the scheduler, some waited for seconds while others came and went
+ * (wrk -t1 -c1000 on /summary, one processor: p99 0.5 to 1 s, and time-outs; with this one 33 to 45
+ * ms).
  */
 #include "http/reader.h"
 
@@ -41,7 +43,10 @@
 #include <stdlib.h>
 #include <time.h>
 
+#define LIVE_POLL_MS 50 /* between two looks whether fewer snapshots live */
+
 struct reading {
+    struct reader *reader;
     atomic_size_t holders; /* requests that use it, and the reader while it keeps it */
     uint64_t number;
     uint64_t began_ms, wall_ms, gained_ms; /* as reader.h says */
@@ -60,6 +65,7 @@ struct reader {
     bool wanted;                          /* somebody wants a reading that has not begun */
     uint64_t begun, ended;                /* numbers of readings */
     uint64_t failures;                    /* readings that failed */
+    atomic_size_t live;                   /* readings with a snapshot, and the one being made */
     uint64_t asked_ms;                    /* when somebody asked last */
     struct reading *kept;                 /* NULL: there is none */
     enum count_source_result result;      /* of the last reading, with its error */
@@ -78,15 +84,6 @@ static bool wait_until(struct reader *reader, pthread_cond_t *condition, uint64_
 }
 
 /* ---- The reader's thread ---- */
-
-void reading_release(struct reading *reading)
-{
-    /* Who holds a reading got it from `kept`, and the last holder finds it there no more. */
-    if (!reading || atomic_fetch_sub_explicit(&reading->holders, 1, memory_order_acq_rel) > 1)
-        return;
-    snapshot_destroy(reading->snapshot);
-    free(reading);
-}
 
 /* There is no reading to speak of: none was made yet, or what was is given up. */
 static void forget(struct reader *reader)
@@ -114,9 +111,11 @@ static bool wait_for_want(struct reader *reader)
     while (!reader->stopping) {
         uint64_t now_ms = clock_now_ms();
 
-        if (reader->wanted && refresh_may_begin(&reader->refresh, now_ms))
+        if (reader->wanted && reader->live >= READER_MAX_LIVE)
+            wait_until(reader, &reader->wake, now_ms + LIVE_POLL_MS);
+        else if (reader->wanted && refresh_may_begin(&reader->refresh, now_ms))
             return true;
-        if (reader->wanted)
+        else if (reader->wanted)
             wait_until(reader, &reader->wake, reader->refresh.rest_until_ms);
         else if (!reader->kept)
             wait_until(reader, &reader->wake, UINT64_MAX);
@@ -133,12 +132,14 @@ static bool wait_for_want(struct reader *reader)
 static struct reading begin_reading(struct reader *reader, struct reading **before)
 {
     struct reading reading = {
+        .reader = reader,
         .holders = 1,
         .number = ++reader->begun,
         .began_ms = clock_now_ms(),
         .wall_ms = clock_wall_ms(),
     };
 
+    reader->live++;
     reader->wanted = false;
     refresh_begin(&reader->refresh, reading.began_ms);
     *before = NULL;
@@ -187,6 +188,8 @@ static void make_reading(struct reader *reader)
     pthread_mutex_lock(&reader->lock);
     snprintf(reader->error, sizeof reader->error, "%s", error);
     old = end_reading(reader, result == COUNT_SOURCE_OK ? made : NULL, result);
+    if (result != COUNT_SOURCE_OK)
+        reader->live--;
     pthread_mutex_unlock(&reader->lock);
     if (result != COUNT_SOURCE_OK)
         free(made);
@@ -235,6 +238,7 @@ struct reader *reader_create(reader_read *read, void *source, uint64_t refresh_m
     struct reader *reader = calloc(1, sizeof *reader);
     int error;
 
+    thread_assert_role(THREAD_MAIN);
     if (!reader)
         return NULL;
     reader->read = read;
@@ -254,6 +258,7 @@ struct reader *reader_create(reader_read *read, void *source, uint64_t refresh_m
 
 void reader_stop(struct reader *reader)
 {
+    thread_assert_role(THREAD_MAIN);
     pthread_mutex_lock(&reader->lock);
     reader->stopping = true;
     pthread_cond_broadcast(&reader->wake);
@@ -272,7 +277,14 @@ void reader_destroy(struct reader *reader)
     free(reader);
 }
 
-/* ---- Requests; all but the last two functions with the lock held ---- */
+/* ---- Requests; the static functions behind the first with the lock held ---- */
+
+static void start_answer(struct reader_answer *answer)
+{
+    answer->result = COUNT_SOURCE_UNAVAILABLE;
+    answer->reading = NULL;
+    answer->stale = false;
+}
 
 static void want(struct reader *reader)
 {
@@ -294,12 +306,20 @@ static enum refresh_verdict judge(struct reader *reader)
                          reader->asked_ms);
 }
 
-/* Waits for the reading of that number to end; with a snapshot to fall back on, for
- * refresh_patience_ms() at most. */
+/* How long a request waits at most; UINT64_MAX: as long as it takes. */
+static uint64_t patience_ms(const struct reader *reader)
+{
+    if (!reader->kept)
+        return UINT64_MAX;
+    return reader->live < READER_MAX_LIVE ? refresh_patience_ms(&reader->refresh)
+                                          : REFRESH_PATIENCE_MS;
+}
+
+/* Waits for the reading of that number to end. */
 static void wait_for(struct reader *reader, uint64_t number)
 {
-    uint64_t patience_ms = reader->kept ? refresh_patience_ms(&reader->refresh) : UINT64_MAX;
-    uint64_t deadline_ms = patience_ms == UINT64_MAX ? UINT64_MAX : reader->asked_ms + patience_ms;
+    uint64_t wait_ms = patience_ms(reader);
+    uint64_t deadline_ms = wait_ms == UINT64_MAX ? UINT64_MAX : reader->asked_ms + wait_ms;
     bool in_time = true;
 
     if (reader->begun < number)
@@ -322,13 +342,6 @@ static void give(struct reader *reader, struct reader_answer *answer, bool stale
         answer->result = reader->result;
         snprintf(answer->error, sizeof answer->error, "%s", reader->error);
     }
-}
-
-static void start_answer(struct reader_answer *answer)
-{
-    answer->result = COUNT_SOURCE_UNAVAILABLE;
-    answer->reading = NULL;
-    answer->stale = false;
 }
 
 void reader_acquire(struct reader *reader, struct reader_answer *answer)
@@ -384,6 +397,16 @@ struct reader_figures reader_figures(struct reader *reader)
 }
 
 /* ---- A reading ---- */
+
+void reading_release(struct reading *reading)
+{
+    /* Who holds a reading got it from `kept`, and the last holder finds it there no more. */
+    if (!reading || atomic_fetch_sub_explicit(&reading->holders, 1, memory_order_acq_rel) > 1)
+        return;
+    snapshot_destroy(reading->snapshot);
+    atomic_fetch_sub(&reading->reader->live, 1);
+    free(reading);
+}
 
 const struct snapshot *reading_snapshot(const struct reading *reading)
 {

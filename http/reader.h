@@ -22,6 +22,10 @@
 /* A snapshot that nobody has asked for in that time is given up. */
 #define READER_KEEP_MS 300000
 
+/* No reading is begun while so many snapshots live: each request that is still being sent one may
+ * hold another. Who asks then gets the last one, which grows old. */
+#define READER_MAX_LIVE 8
+
 /* A snapshot is compared with the one before, for what devices gained, if that is no older. */
 #define READER_COMPARE_MS 60000
 
@@ -53,8 +57,8 @@ struct reader_answer {
 /* Gets a snapshot, and waits for it as the top of this page says. Called by: http. */
 void reader_acquire(struct reader *reader, struct reader_answer *answer);
 
-/* The same without waiting, also with `refresh_ms` 0: sets a reading off if one may begin, and
- * gives what is there. Called by: http. */
+/* The same without waiting, also with `refresh_ms` 0: sets a reading off if what is there is not
+ * fresh and one may begin, and gives what is there. Called by: http. */
 void reader_glance(struct reader *reader, struct reader_answer *answer);
 
 /* Gives a reading back; NULL does nothing. Called by: http. */

@@ -27,7 +27,7 @@ struct refresh {
     uint64_t began_ms;        /* of the last reading */
     uint64_t duration_ms;     /* of the last reading that succeeded */
     uint64_t rest_until_ms;   /* no reading begins before */
-    uint64_t failed_until_ms; /* nobody waits before, if `failed` */
+    uint64_t failed_until_ms; /* nobody waits before, if `failed`; but with refresh_ms 0 */
     bool reading;             /* one is under way */
     bool failed;              /* the last that ended */
 };

@@ -1,8 +1,8 @@
 /*
- * Answers to requests. Each function sends one answer and returns its HTTP status, which handlers
- * return in turn. When the client is gone there is nobody to tell, so a failed send is no error:
- * the connection is closed. Bodies of some size are compressed for clients that take gzip.
- * Called by: http.
+ * Answers to requests. A function that returns int and does not say what sends one answer and
+ * returns its HTTP status, which handlers return in turn. When the client is gone there is nobody
+ * to tell, so a failed send is no error: the connection is closed. Bodies of some size are
+ * compressed for clients that take gzip. Called by: http.
  */
 #ifndef TALLYD_HTTP_REPLY_H
 #define TALLYD_HTTP_REPLY_H
@@ -22,7 +22,8 @@ struct text_writer;
 #define REPLY_PROBLEM "application/problem+json"
 
 /* Adds a line to the head of the answer to come, given without its CRLF: "Age: 3". The usual lines
- * are there anyway; a "Cache-Control" replaces the usual "no-store". What does not fit into
+ * are there anyway; a "Cache-Control" replaces the usual "no-store", and a
+ * "Vary" must name Accept-Encoding, which long bodies vary by. What does not fit into
  * REQUEST_HEADERS_BYTES is left out whole. Bytes of a client in it must be escaped by the caller.
  */
 void reply_header(struct request *request, const char *format, ...) PRINTF_LIKE(2, 3);

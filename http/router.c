@@ -2,6 +2,7 @@
 #include "http/router.h"
 
 #include "common/compiler.h"
+#include "common/thread.h"
 #include "http/accept.h"
 #include "http/assets.h"
 #include "http/device.h"
@@ -124,6 +125,7 @@ int router_handle(struct mg_connection *connection, const struct http_shared *sh
     };
     int status;
 
+    thread_assert_role(THREAD_HTTP);
     if (!request.keep_alive)
         mg_disable_connection_keep_alive(connection);
     status = answer(&request, info);

@@ -7,8 +7,9 @@
  */
 #include "http/self_metrics.h"
 
+#include "aggregator/commits.h"
 #include "common/balance.h"
-#include "common/clock.h"
+#include "common/compiler.h"
 #include "common/stats.h"
 #include "http/events.h"
 #include "http/exposition.h"
@@ -17,8 +18,8 @@
 #include "http/request.h"
 #include "http/responses.h"
 
-#include <inttypes.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #ifdef __clang__
@@ -277,11 +278,10 @@ static void write_snapshot(struct exposition *e, struct reader *reader)
                       "Time since the snapshot was begun to be read; 0 when none is kept.");
     exposition_sample(e, NULL, 0, figures.age_ms, EXPOSITION_MS);
     counter(e, "tallyd_snapshot_readings", figures.readings,
-            "Readings of all counts from Redis that succeeded.");
-    counter(e, "tallyd_snapshot_failures", figures.failures,
-            "Readings of all counts from Redis that failed.");
+            "Readings of all counts from Redis that ended, the failed ones included.");
+    counter(e, "tallyd_snapshot_failures", figures.failures, "Those of them that failed.");
     exposition_family(e, "tallyd_snapshot_duration_seconds", EXPOSITION_GAUGE,
-                      "How long the last reading took.");
+                      "How long the last reading that succeeded took.");
     exposition_sample(e, NULL, 0, figures.duration_ms, EXPOSITION_MS);
 }
 

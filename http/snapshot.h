@@ -3,7 +3,7 @@
  * and never changed once sealed.
  *
  * It takes 28 bytes a device and the bytes of the ids. One thread builds a snapshot; once it is
- * sealed and published (under a lock, see reader.h), any thread may read it.
+ * sealed and published (under a lock, see reader.c), any thread may read it.
  */
 #ifndef TALLYD_HTTP_SNAPSHOT_H
 #define TALLYD_HTTP_SNAPSHOT_H

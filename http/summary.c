@@ -14,7 +14,6 @@
 #include "http/request.h"
 #include "http/snapshot.h"
 
-#include <stddef.h>
 #include <string.h>
 
 void summary_write(struct text_writer *writer, const struct http_shared *shared,

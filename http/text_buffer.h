@@ -18,7 +18,7 @@ struct text_buffer {
     char piece[512]; /* the writer's; so a text_buffer may not be moved while it is written */
 };
 
-/* Starts an empty text; one that is zeroed, or was written before and is written over. */
+/* Starts an empty text. `buffer` is zeroed, or held a text before, whose memory is used again. */
 void text_buffer_start(struct text_buffer *buffer);
 
 /* The length of the text so far. */

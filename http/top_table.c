@@ -1,8 +1,6 @@
 /* Rows are compared as text: what is written alike is alike. */
 #include "http/top_table.h"
 
-#include "http/snapshot.h"
-
 #include <stdbool.h>
 #include <string.h>
 

@@ -81,7 +81,8 @@ static const struct opt_row rows[] = {
     NUMBER(max_message_bytes, "max-message-bytes", "MAX_MESSAGE_BYTES", "4194304", 1,
            MAX_MESSAGE_BYTES, "bytes of one packet on the wire"),
     NUMBER(http_refresh_ms, "http-refresh-ms", "HTTP_REFRESH_MS", "500", 0, 3600000,
-           "milliseconds that HTTP may answer from one reading of Redis; 0 reads for each request"),
+           "least milliseconds from one reading of Redis for HTTP to the next; 0 reads for each "
+           "request"),
     NUMBER(http_connections, "http-connections", "HTTP_CONNECTIONS", "1100", 8, 10000,
            "HTTP connections served at once, each by a thread; further ones wait"),
     NUMBER(prom_devices, "prom-devices", "PROM_DEVICES", "0", 0, 10000,

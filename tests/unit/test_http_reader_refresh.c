@@ -113,6 +113,30 @@ static void failure_leaves_requests_with_the_last_one(void **state)
     reader_destroy(reader);
 }
 
+static void snapshots_that_are_held_bound_the_readings(void **state)
+{
+    struct source source;
+    struct reader *reader = start(&source, ALWAYS_MS);
+    struct reader_answer held[READER_MAX_LIVE];
+
+    (void)state;
+    for (int i = 0; i < READER_MAX_LIVE; i++) {
+        source.value = i;
+        reader_acquire(reader, &held[i]);
+        assert_int_equal(held[i].result, COUNT_SOURCE_OK);
+        let_it_age(reader);
+    }
+    assert_int_equal(source.readings, READER_MAX_LIVE);
+    source.value = 1000;
+    assert_found(reader, READER_MAX_LIVE - 1, true);
+    assert_int_equal(source.readings, READER_MAX_LIVE);
+    for (int i = 0; i < READER_MAX_LIVE; i++)
+        reading_release(held[i].reading);
+    for (struct request request = {.reader = reader}; request.found < 1000; ask(&request))
+        pause_ms(10);
+    reader_destroy(reader);
+}
+
 static void what_is_wrong_is_never_hidden(void **state)
 {
     struct source source;
@@ -223,6 +247,7 @@ int main(void)
         cmocka_unit_test(first_request_waits_for_as_long_as_it_takes),
         cmocka_unit_test(slow_reading_leaves_requests_with_the_last_one),
         cmocka_unit_test(failure_leaves_requests_with_the_last_one),
+        cmocka_unit_test(snapshots_that_are_held_bound_the_readings),
         cmocka_unit_test(what_is_wrong_is_never_hidden),
         cmocka_unit_test(glance_never_waits_and_sets_a_reading_off),
         cmocka_unit_test(reading_tells_when_it_was_and_what_it_is_compared_with),

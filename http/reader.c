@@ -99,6 +99,7 @@ static void give_up_kept(struct reader *reader)
     struct reading *kept = reader->kept;
 
     forget(reader);
+    refresh_forget(&reader->refresh);
     pthread_mutex_unlock(&reader->lock);
     reading_release(kept);
     pthread_mutex_lock(&reader->lock);

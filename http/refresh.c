@@ -10,8 +10,10 @@
  *  - who finds an older one waits, unless the last reading failed a moment ago: then waiting would
  *    as a rule be in vain. He waits for a reading like the last, and not for one that hangs.
  *
- * A reading that failed counts for the rest after it, since a slow one may have been a burden to
- * Redis too; but not for D, which says how old a good snapshot may be.
+ * After a reading that failed, R counts as REFRESH_RETRY_MS at most: what ails Redis may be over
+ * soon, however seldom it is to be read. A slow failure has its rest all the same, since it may
+ * have been a burden to Redis too; but it does not count for D, which says how old a good snapshot
+ * may be.
  */
 #include "http/refresh.h"
 
@@ -21,9 +23,9 @@ static uint64_t larger(uint64_t a, uint64_t b)
 }
 
 /* The time from one beginning to the next, when the first reading took so long. */
-static uint64_t interval_ms(const struct refresh *refresh, uint64_t duration_ms)
+static uint64_t interval_ms(uint64_t refresh_ms, uint64_t duration_ms)
 {
-    return refresh->refresh_ms ? larger(refresh->refresh_ms, 2 * duration_ms) : 0;
+    return refresh_ms ? larger(refresh_ms, 2 * duration_ms) : 0;
 }
 
 void refresh_init(struct refresh *refresh, uint64_t refresh_ms)
@@ -44,23 +46,31 @@ void refresh_begin(struct refresh *refresh, uint64_t now_ms)
 
 void refresh_end(struct refresh *refresh, uint64_t now_ms, bool succeeded)
 {
-    uint64_t duration_ms = now_ms - refresh->began_ms;
+    uint64_t duration_ms = now_ms - refresh->began_ms, refresh_ms = refresh->refresh_ms;
 
+    if (!succeeded && refresh_ms > REFRESH_RETRY_MS)
+        refresh_ms = REFRESH_RETRY_MS;
     refresh->reading = false;
     refresh->failed = !succeeded;
-    refresh->rest_until_ms = refresh->began_ms + interval_ms(refresh, duration_ms);
+    refresh->rest_until_ms = refresh->began_ms + interval_ms(refresh_ms, duration_ms);
     if (succeeded)
         refresh->duration_ms = duration_ms;
     else
-        refresh->failed_until_ms = larger(refresh->rest_until_ms,
-                                          now_ms + larger(refresh->refresh_ms, REFRESH_FAILURE_MS));
+        refresh->failed_until_ms =
+            larger(refresh->rest_until_ms, now_ms + larger(refresh_ms, REFRESH_FAILURE_MS));
+}
+
+void refresh_forget(struct refresh *refresh)
+{
+    refresh->rest_until_ms = 0;
 }
 
 enum refresh_verdict refresh_judge(const struct refresh *refresh, const uint64_t *kept_ms,
                                    uint64_t now_ms)
 {
     uint64_t duration_ms = refresh->duration_ms;
-    uint64_t usable_ms = interval_ms(refresh, duration_ms) + 2 * duration_ms + REFRESH_SLACK_MS;
+    uint64_t usable_ms =
+        interval_ms(refresh->refresh_ms, duration_ms) + 2 * duration_ms + REFRESH_SLACK_MS;
 
     if (refresh->refresh_ms == 0)
         return REFRESH_WAIT;

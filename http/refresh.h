@@ -11,8 +11,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* After a failure nobody waits for so long at least. */
+/* After a failure nobody waits for so long at least, and the next reading is tried after so long at
+ * most, but for a slow one. */
 #define REFRESH_FAILURE_MS 100
+#define REFRESH_RETRY_MS   1000
 
 /* What is there is served so much longer than steady asking makes it old, since a reading can begin
  * a little late on a busy machine; else all who ask meanwhile would wait, and wake at once. */
@@ -46,6 +48,9 @@ bool refresh_may_begin(const struct refresh *refresh, uint64_t now_ms);
 /* A reading begins; a reading ends. */
 void refresh_begin(struct refresh *refresh, uint64_t now_ms);
 void refresh_end(struct refresh *refresh, uint64_t now_ms, bool succeeded);
+
+/* What was read is given up, so there is nothing that a rest could spare: a reading may begin. */
+void refresh_forget(struct refresh *refresh);
 
 /* What a request gets that comes now. `kept_ms` is when the reading of the kept snapshot began, or
  * NULL when there is none; then what is there may be the error of the last reading. */

@@ -27,11 +27,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HEAD_BYTES    (512 + REQUEST_HEADERS_BYTES)
-#define MESSAGE_BYTES 1024
-#define PIECE_BYTES   (64 * 1024)
-#define CHUNK_BYTES   16   /* of a chunk's own head */
-#define GZIP_MIN      1024 /* smaller bodies fit into one packet anyway */
+#define HEAD_BYTES       (512 + REQUEST_HEADERS_BYTES)
+#define MESSAGE_BYTES    1024
+#define PIECE_BYTES      (64 * 1024)
+#define CHUNK_BYTES      16   /* of a chunk's own head */
+#define ABOUT_BODY_BYTES 160  /* a content type, and a length or an encoding */
+#define GZIP_MIN         1024 /* smaller bodies fit into one packet anyway */
 
 /* ---- Heads ---------------------------------------------------------------------------------- */
 
@@ -76,10 +77,10 @@ static void vary_by_encoding(struct request *request)
         reply_header(request, "Vary: Accept-Encoding");
 }
 
-/* Renders the head of an answer; `framing` is the header line that says where the body ends, or
- * "". Returns its length. */
-static size_t render_head(const struct request *request, int status, const char *content_type,
-                          const char *framing, char out[HEAD_BYTES])
+/* Renders the head of an answer; `about_body` are the header lines that say what the body is and
+ * where it ends, each with its CRLF, or "". Returns its length. */
+static size_t render_head(const struct request *request, int status, const char *about_body,
+                          char out[HEAD_BYTES])
 {
     bool cached = strstr(request->headers, "Cache-Control:") != NULL;
     char date[DATE_HTTP_BYTES];
@@ -88,15 +89,13 @@ static size_t render_head(const struct request *request, int status, const char 
     length = snprintf(out, HEAD_BYTES,
                       "HTTP/1.1 %d %s\r\n"
                       "Date: %s\r\n"
-                      "Content-Type: %s\r\n"
                       "X-Content-Type-Options: nosniff\r\n"
                       "%s"
                       "Connection: %s\r\n"
                       "%s%s\r\n",
                       status, mg_get_response_code_text(request->connection, status),
-                      date_http(clock_wall_ms(), date), content_type,
-                      cached ? "" : "Cache-Control: no-store\r\n",
-                      request->keep_alive ? "keep-alive" : "close", framing, request->headers);
+                      date_http(clock_wall_ms(), date), cached ? "" : "Cache-Control: no-store\r\n",
+                      request->keep_alive ? "keep-alive" : "close", about_body, request->headers);
     return length < HEAD_BYTES ? (size_t)length : HEAD_BYTES - 1;
 }
 
@@ -106,11 +105,12 @@ static size_t render_head(const struct request *request, int status, const char 
 static int send_body(struct request *request, int status, const char *content_type,
                      const void *body, size_t length)
 {
-    char head[HEAD_BYTES + 4096], framing[64];
+    char head[HEAD_BYTES + 4096], about_body[ABOUT_BODY_BYTES];
     size_t used;
 
-    snprintf(framing, sizeof framing, "Content-Length: %zu\r\n", length);
-    used = render_head(request, status, content_type, framing, head);
+    snprintf(about_body, sizeof about_body, "Content-Type: %s\r\nContent-Length: %zu\r\n",
+             content_type, length);
+    used = render_head(request, status, about_body, head);
     if (!request->head && length <= sizeof head - used) {
         memcpy(head + used, body, length);
         send_bytes(request, head, used + length);
@@ -225,7 +225,7 @@ bool reply_not_modified(struct request *request, const char *tag)
     reply_header(request, "ETag: W/\"%s\"", tag);
     if (!have || !names_tag(have, tag))
         return false;
-    send_bytes(request, head, render_head(request, 304, REPLY_JSON, "", head));
+    send_bytes(request, head, render_head(request, 304, "", head));
     return true;
 }
 
@@ -317,7 +317,7 @@ static int send_chunk(void *target, const char *bytes, size_t length)
 static int send_stream_head(struct stream *stream)
 {
     struct request *request = stream->request;
-    char head[HEAD_BYTES];
+    char head[HEAD_BYTES], about_body[ABOUT_BODY_BYTES];
     size_t used;
 
     stream->started = true;
@@ -326,8 +326,9 @@ static int send_stream_head(struct stream *stream)
         stream->gzip = gzip_create(send_chunk, stream);
     if (stream->gzip)
         reply_header(request, "Content-Encoding: gzip");
-    used = render_head(request, 200, stream->content_type,
-                       request->http10 ? "" : "Transfer-Encoding: chunked\r\n", head);
+    snprintf(about_body, sizeof about_body, "Content-Type: %s\r\n%s", stream->content_type,
+             request->http10 ? "" : "Transfer-Encoding: chunked\r\n");
+    used = render_head(request, 200, about_body, head);
     if (send_bytes(request, head, used))
         return -EPIPE;
     return request->head ? -ECANCELED : 0;
@@ -377,10 +378,11 @@ int reply_stream_end(struct request *request, struct text_writer *writer)
 
 int reply_endless_start(struct request *request, const char *content_type)
 {
-    char head[HEAD_BYTES];
+    char head[HEAD_BYTES], about_body[ABOUT_BODY_BYTES];
 
     give_up(request); /* nothing can follow it on this connection */
-    if (send_bytes(request, head, render_head(request, 200, content_type, "", head)))
+    snprintf(about_body, sizeof about_body, "Content-Type: %s\r\n", content_type);
+    if (send_bytes(request, head, render_head(request, 200, about_body, head)))
         return -EPIPE;
     return request->head ? -ECANCELED : 0;
 }

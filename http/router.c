@@ -23,6 +23,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#define CIVETWEB_MAX_HEADERS 64 /* of a request; it drops what comes behind */
+
 struct route {
     const char *path;
     bool goes_on; /* the path is the beginning of what it serves */
@@ -97,15 +99,31 @@ static int answer(struct request *request, const struct mg_request_info *info)
     return serve(request, route, info->query_string);
 }
 
+/* Whether a body follows the head, or may: a length that is no plain 0 is taken for one, and so is
+ * one that civetweb may have dropped, with all headers past its limit. */
+static bool may_have_body(const struct mg_request_info *info)
+{
+    if (info->num_headers >= CIVETWEB_MAX_HEADERS)
+        return true;
+    for (int i = 0; i < info->num_headers; i++) {
+        const struct mg_header *header = &info->http_headers[i];
+
+        if (!strcasecmp(header->name, "Transfer-Encoding") ||
+            (!strcasecmp(header->name, "Content-Length") && strcmp(header->value, "0") != 0))
+            return true;
+    }
+    return false;
+}
+
 /* Whether the connection may carry another request. A request with a body ends it: nothing here
- * reads bodies, and to skip a long one would cost the thread. An HTTP/1.0 connection ends too,
+ * reads bodies, so the body would be taken for the next request. An HTTP/1.0 connection ends too,
  * since an answer of unknown length has no other end there. */
 static bool may_keep_alive(struct mg_connection *connection, const struct mg_request_info *info,
                            bool http10)
 {
     const char *wish = mg_get_header(connection, "Connection");
 
-    if (http10 || info->content_length > 0 || mg_get_header(connection, "Transfer-Encoding"))
+    if (http10 || may_have_body(info))
         return false;
     return !wish || strcasestr(wish, "keep-alive");
 }

@@ -137,6 +137,28 @@ static void with_0_everybody_waits_and_no_reading_does(void **state)
     assert_true(refresh_may_begin(&bad, 3000));
 }
 
+static void failure_is_followed_by_a_try_soon_however_seldom_it_is_read(void **state)
+{
+    struct refresh seldom = after(3600000, 1000, 1, false);
+
+    (void)state;
+    assert_false(refresh_may_begin(&seldom, 1000 + REFRESH_RETRY_MS - 1));
+    assert_true(refresh_may_begin(&seldom, 1000 + REFRESH_RETRY_MS));
+    assert_int_equal(refresh_judge(&seldom, NULL, 1001 + REFRESH_RETRY_MS - 1), REFRESH_USABLE);
+    assert_int_equal(refresh_judge(&seldom, NULL, 1001 + REFRESH_RETRY_MS), REFRESH_WAIT);
+}
+
+static void what_was_given_up_is_read_again_at_once(void **state)
+{
+    struct refresh seldom = after(3600000, 1000, 1, true);
+
+    (void)state;
+    assert_false(refresh_may_begin(&seldom, 301000));
+    refresh_forget(&seldom);
+    assert_true(refresh_may_begin(&seldom, 301000));
+    assert_int_equal(refresh_judge(&seldom, NULL, 301000), REFRESH_WAIT);
+}
+
 static void patience_lasts_for_a_reading_like_the_last(void **state)
 {
     struct refresh slow = after(R, 1000, 2000, true), exact = after(0, 1000, 2000, true);
@@ -160,6 +182,8 @@ int main(void)
         cmocka_unit_test(requests_all_the_time_never_wait_for_a_reading),
         cmocka_unit_test(nobody_waits_right_after_a_failure),
         cmocka_unit_test(slow_failure_makes_no_snapshot_usable_for_longer),
+        cmocka_unit_test(failure_is_followed_by_a_try_soon_however_seldom_it_is_read),
+        cmocka_unit_test(what_was_given_up_is_read_again_at_once),
         cmocka_unit_test(patience_lasts_for_a_reading_like_the_last),
         cmocka_unit_test(with_0_everybody_waits_and_no_reading_does),
     };

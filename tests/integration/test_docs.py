@@ -1,13 +1,14 @@
 """The API's description, the server held to it, and its page in a browser."""
 import json
 import re
-import socket
 
 import pytest
 from harness import grpc_client
 from harness.browser import Browser
-from harness.env import BUILD, ROOT, wait_until
-from harness.openapi import Description
+from harness.env import ROOT, wait_until
+from harness.event_stream import EventStream
+from harness.openapi import Description, has_docs_ui, needs_docs_ui
+from harness.redis_server import KEY
 
 # Described, but no test can bring them about: memory runs short.
 UNSEEN = {("/metrics/prom", "503"), ("/stats", "503")}
@@ -18,15 +19,6 @@ ODD_ID = 'a/"b"\n\u00e9\u4e16'
 
 def describe(tallyd):
     return Description(tallyd.get_json("/openapi.json"))
-
-
-def has_docs_ui():
-    return "DOCS_UI:BOOL=ON" in (BUILD / "CMakeCache.txt").read_text()
-
-
-def needs_docs_ui():
-    if not has_docs_ui():
-        pytest.skip("built with -DDOCS_UI=OFF")
 
 
 # ---- the description by itself
@@ -113,8 +105,10 @@ def in_order(tallyd):
     yield from (("/metrics/prom", accept) for accept in (TEXT, OPENMETRICS))
     yield "/devices/plain", {}
     yield "/devices/a%2F%22b%22%0A%C3%A9%E4%B8%96", {}
-    yield "/devices/unknown", {}
-    yield "/devices/%", {}
+    yield "/devices/sensor-3", {}
+    yield from (("/devices/" + wrong, {}) for wrong in ("", "%", "%FF", "x" * 257))
+    yield from (("/metrics?limit=0", {}), ("/metrics?lmit=1", {}))
+    yield "/metrics", {"No Name": "of a header has a blank"}
     for path in ("/", "/docs", "/docs/licences.txt", "/docs/swagger-ui.css",
                  "/docs/swagger-ui-bundle.js", "/docs/docs.js", "/docs/docs.css", "/openapi.json"):
         if has_docs_ui() or not path.startswith("/docs/"):
@@ -132,14 +126,11 @@ def ask(description, tallyd, target, headers=None):
 
 def check_events_refused(description, tallyd):
     """One listener more than there may be."""
-    head = b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n"
     listeners = []
     try:
         for _ in range(64):
-            listener = socket.create_connection(("127.0.0.1", tallyd.http_port))
-            listeners.append(listener)
-            listener.sendall(head)
-            assert listener.recv(12) == b"HTTP/1.1 200"
+            listeners.append(EventStream(tallyd))
+            assert listeners[-1].status == 200
         assert ask(description, tallyd, "/events")[0] == 503
     finally:
         for listener in listeners:
@@ -148,12 +139,12 @@ def check_events_refused(description, tallyd):
 
 def check_troubles(description, tallyd, redis):
     counted = ("/metrics", "/top", "/summary", "/devices/plain")
-    redis.client.rename("device_metrics", "kept")
-    redis.client.set("device_metrics", "no hash")
+    redis.client.rename(KEY, "kept")
+    redis.client.set(KEY, "no hash")
     for path in counted:
         assert ask(description, tallyd, path)[0] == 500, path
-    redis.client.delete("device_metrics")
-    redis.client.rename("kept", "device_metrics")
+    redis.client.delete(KEY)
+    redis.client.rename("kept", KEY)
     wait_until(lambda: tallyd.get("/metrics")[0] == 200, "counts again")
     redis.kill()
     for path in counted:
@@ -161,6 +152,14 @@ def check_troubles(description, tallyd, redis):
         assert (status, headers["X-Tally-Stale"]) == (200, "true"), path
     wait_until(lambda: tallyd.get("/readyz")[0] == 503, "not to be ready")
     ask(description, tallyd, "/readyz")
+
+
+def assert_problem_examples_were_told(description, redis_port):
+    told = json.dumps(description.problems).replace(f"127.0.0.1:{redis_port}", "127.0.0.1:6379")
+    examples = list(description.problem_examples())
+    assert len(examples) >= 10
+    for example in examples:
+        assert example in json.loads(told), example
 
 
 def test_each_path_answers_as_described(redis, start_redis, start_tallyd):
@@ -178,10 +177,11 @@ def test_each_path_answers_as_described(redis, start_redis, start_tallyd):
     check_troubles(description, tallyd, redis)
 
     lonely = start_redis()
-    tallyd = start_tallyd(lonely.port)
     lonely.kill()
+    tallyd = start_tallyd(lonely.port, ready=False)
     for path in ("/metrics", "/top", "/summary", "/devices/plain"):
         assert ask(description, tallyd, path)[0] == 503, path
+    assert_problem_examples_were_told(description, lonely.port)
     described = {(path, status) for path, operation in description.operations().items()
                  for status in operation["responses"]}
     without_ui = [] if has_docs_ui() else [("/docs/{file}", each) for each in ("200", "304", "400")]
@@ -208,27 +208,11 @@ def test_described_bounds_and_values_are_taken(tallyd):
                 assert status == 200, body
 
 
-def read_events(tallyd, count):
-    """The first events of /events: (name, data) pairs."""
-    events = []
-    with socket.create_connection(("127.0.0.1", tallyd.http_port), timeout=20) as listener:
-        listener.sendall(b"GET /events HTTP/1.0\r\n\r\n")
-        with listener.makefile("rb") as answer:
-            while answer.readline().strip():
-                pass
-            name = None
-            while len(events) < count:
-                field, _, value = answer.readline().decode().rstrip("\n").partition(": ")
-                name = value if field == "event" else name
-                if field == "data":
-                    events.append((name, json.loads(value)))
-    return events
-
-
-def test_events_are_as_described(tallyd):
+def test_events_are_as_described(tallyd, closing):
     description = describe(tallyd)
     assert grpc_client.send(tallyd.target, ["a"] * 3 + ["b"]) == 4
-    events = read_events(tallyd, 7)
+    stream = closing(EventStream(tallyd))
+    events = [stream.next() for _ in range(7)]
     assert {name for name, _ in events} == {"history", "summary", "top"}
     for name, data in events:
         schema = {"$ref": f"#/components/schemas/Event{name.capitalize()}"}
@@ -251,6 +235,18 @@ def test_the_docs_show_every_operation(tallyd, closing):
     browser.screenshot("docs")
     assert browser.console_errors() == []
     assert browser.foreign_requests() == []
+
+
+def test_the_docs_have_one_main_part_and_name_their_fields(tallyd, closing):
+    """For those who have the page read to them."""
+    needs_docs_ui()
+    browser = closing(Browser())
+    browser.open(f"http://127.0.0.1:{tallyd.http_port}/docs")
+    browser.wait_for("document.querySelectorAll('.opblock').length > 0", "the operations", 30)
+    assert browser.js("document.querySelectorAll('main').length") == 1
+    assert browser.js(
+        "Array.from(document.querySelectorAll('select, input, textarea'))"
+        ".filter(e => !e.labels.length && !e.ariaLabel).map(e => e.outerHTML)") == []
 
 
 def test_an_operation_can_be_tried_out(tallyd, closing):

@@ -6,17 +6,12 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 from harness.env import amount, wait_until
-from harness.http_client import TIME, check_problem
+from harness.http_client import SMALL, TIME, check_problem, fill
 from harness.redis_server import KEY
 
 # Ids that only survive when nobody takes them for syntax: of JSON, of URLs, of C.
 ODD = ["a", "nul\0nul", "\0", 'quote"', "back\\slash", "line\nfeed", "tab\t", "a&b=c", "a+b", "a b"]
 ODD += ["100%", "%41", "a/b", "..", "a?b#c", "é", "🛰", "\x7f", "<b>", "cursor=x;q", ",", "~._-"]
-
-
-def fill(redis, counts):
-    for device, count in counts.items():
-        redis.client.hset(KEY, device, count)
 
 
 def rows(tallyd, path):
@@ -25,8 +20,6 @@ def rows(tallyd, path):
 
 
 # ---- The parameters of /metrics ----------------------------------------------------------------
-
-SMALL = {"b1": 5, "b2": 7, "a1": 7, "c": -1, "a2": 0, "b": 5}
 
 
 @pytest.mark.parametrize(
@@ -54,7 +47,7 @@ SMALL = {"b1": 5, "b2": 7, "a1": 7, "c": -1, "a2": 0, "b": 5}
     ],
 )
 def test_a_query_selects_and_sorts(redis, tallyd, query, devices):
-    fill(redis, SMALL)
+    fill(redis)
     assert rows(tallyd, "/metrics" + query) == [(id, SMALL[id]) for id in devices.split()]
 
 
@@ -101,7 +94,7 @@ def test_a_query_selects_and_sorts(redis, tallyd, query, devices):
     ],
 )
 def test_a_bad_query_is_told_which_parameter_is_wrong(redis, tallyd, path, parameter):
-    fill(redis, SMALL)
+    fill(redis)
     assert parameter in check_problem(tallyd.get(path), 400, parameter)
 
 
@@ -160,7 +153,7 @@ def test_pages_put_together_are_the_whole(redis, tallyd, sort, prefix):
 
 
 def test_the_last_page_has_no_link(redis, tallyd):
-    fill(redis, SMALL)
+    fill(redis)
     for limit, more in [(5, True), (6, False), (7, False)]:
         headers = tallyd.get(f"/metrics?limit={limit}")[1]
         assert ("Link" in headers) == more
@@ -169,7 +162,7 @@ def test_the_last_page_has_no_link(redis, tallyd):
 
 
 def test_a_cursor_belongs_to_its_sort_and_prefix(redis, tallyd):
-    fill(redis, SMALL)
+    fill(redis)
     cursor = tallyd.get("/metrics?limit=1&prefix=b")[1]["X-Tally-Next-Cursor"]
     assert rows(tallyd, f"/metrics?prefix=b&cursor={cursor}") == [("b1", 5), ("b2", 7)]
     assert rows(tallyd, f"/metrics?cursor={cursor}") == [("b1", 5), ("b2", 7), ("c", -1)]
@@ -243,11 +236,11 @@ def test_a_key_of_another_type_is_an_error_that_says_so(redis, tallyd):
 
 def test_a_device_is_told_from_the_last_snapshot_while_redis_is_away(redis, start_tallyd):
     tallyd = start_tallyd(redis.port, http_refresh_ms=500)
-    fill(redis, SMALL)
+    fill(redis)
     redis.kill()
     check_problem(tallyd.get("/devices/a1"), 503)
     redis.start()
-    fill(redis, SMALL)
+    fill(redis)
     wait_until(lambda: tallyd.get("/metrics")[0] == 200, "Redis to be noticed again")
     redis.kill()
     status, headers, body = tallyd.get("/devices/a1")

@@ -8,14 +8,9 @@ import re
 import pytest
 from harness import grpc_client
 from harness.env import amount
-from harness.http_client import TIME, ask, check_problem, raw, varies
+from harness.http_client import SMALL, TIME, ask, check_problem, fill, raw, varies
+from harness.prometheus import PROMETHEUS_2
 from harness.redis_server import KEY
-
-SMALL = {"b1": 5, "b2": 7, "a1": 7, "c": -1, "a2": 0, "b": 5}
-
-
-def fill(redis):
-    redis.client.hset(KEY, mapping=SMALL)
 
 
 # ---- Freshness, ETags, compression -------------------------------------------------------------
@@ -147,10 +142,6 @@ def test_other_methods_are_refused(tallyd, method, path):
 CURL = "*/*"
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
 AXIOS = "application/json, text/plain, */*"
-PROMETHEUS_2 = (
-    "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
-    "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
-)
 PROMETHEUS_3 = (
     "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
     "application/openmetrics-text;version=0.0.1;q=0.5,"

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 import pytest
 from harness import grpc_client
 from harness.env import PATIENCE, amount, wait_until
+from harness.http_client import TIME, check_problem
 from harness.redis_server import KEY
 from harness.sender import assert_same
 
@@ -37,7 +38,7 @@ def is_stale(headers):
     assert headers["X-Tally-Stale"] in (None, "true")
     assert re.fullmatch(r"\d+", headers["Age"])
     text = headers["X-Tally-Committed-At"]
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", text)
+    assert TIME.fullmatch(text)
     committed_at = datetime.fromisoformat(text.removesuffix("Z") + "+00:00")
     age = (datetime.now(timezone.utc) - committed_at).total_seconds()
     assert -1 < age - int(headers["Age"]) < 2 * PATIENCE
@@ -69,16 +70,6 @@ def wait_for_fresh(tallyd, counts):
         return found == counts and not is_stale(headers) and int(headers["Age"]) <= 1
 
     wait_until(fresh, "a fresh answer")
-
-
-def assert_problem(answer, status, detail):
-    found, headers, body = answer
-    assert found == status, body
-    assert headers["Content-Type"] == "application/problem+json"
-    problem = json.loads(body)
-    assert problem["status"] == status
-    assert problem["type"] == "about:blank"
-    assert re.search(detail, problem["detail"]), problem
 
 
 # How often Redis is read
@@ -210,9 +201,9 @@ def test_redis_away_without_a_snapshot_is_a_problem(start_redis, start_tallyd, r
     tallyd = start_tallyd(redis.port, http_refresh_ms=refresh_ms)
     redis.kill()
     for path in ("/metrics", "/devices/device-1"):
-        assert_problem(tallyd.get(path), 503, "Redis at .* is not available")
+        check_problem(tallyd.get(path), 503, detail="Redis at .* is not available")
     wait_until(lambda: tallyd.get("/readyz")[0] == 503, "/readyz to notice")
-    assert_problem(tallyd.get("/readyz"), 503, "^redis down$")
+    check_problem(tallyd.get("/readyz"), 503, detail="^redis down$")
     redis.start()
     wait_until(lambda: tallyd.get("/metrics")[0] == 200, "/metrics to answer again")
     wait_for_fresh(tallyd, SEEDED)
@@ -241,7 +232,7 @@ def test_a_key_that_is_no_hash_is_never_hidden(redis, start_tallyd, refresh_ms):
     redis.client.set(KEY, "no hash")
     wait_until(lambda: tallyd.get("/metrics")[0] == 500, "/metrics to tell")
     for _ in range(20):
-        assert_problem(tallyd.get("/metrics"), 500, "not a hash")
+        check_problem(tallyd.get("/metrics"), 500, detail="not a hash")
     redis.client.delete(KEY)
     seed(redis)
     wait_until(lambda: tallyd.get("/metrics")[0] == 200, "/metrics to answer again")
@@ -258,5 +249,5 @@ def test_many_who_ask_a_frozen_redis_for_one_device_wait_together(redis, start_t
         answers = list(pool.map(tallyd.get, ["/devices/device-1"] * 30))
     redis.resume()
     for answer in answers:
-        assert_problem(answer, 503, "no answer within")
+        check_problem(answer, 503, detail="no answer within")
     wait_until(lambda: tallyd.get("/devices/device-1")[0] == 200, "the device again")

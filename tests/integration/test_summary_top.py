@@ -1,12 +1,13 @@
 """GET /summary and GET /top: what they count, over instances and over time, and how old it is."""
 import json
-import re
 import time
 from datetime import datetime, timezone
+from statistics import median
 
 import pytest
 from harness import grpc_client
 from harness.env import amount, wait_until
+from harness.http_client import TIME, check_problem
 from harness.redis_server import KEY
 
 ODD = "quo\"te\\, line\nend, nul\0, é, 💡"
@@ -18,15 +19,6 @@ def top(tallyd, query=""):
 
 def ids(rows):
     return [row["device_id"] for row in rows]
-
-
-def refused(tallyd, path):
-    """The problem that `path` is refused with, as (status, the problem)."""
-    status, headers, body = tallyd.get(path)
-    assert headers["Content-Type"] == "application/problem+json"
-    problem = json.loads(body)
-    assert problem["status"] == status
-    return status, problem
 
 
 # /summary
@@ -66,9 +58,12 @@ def test_rates_follow_a_known_rate(tallyd, start_sender):
     """A band, since machines hang; whether the right packets are counted is what it shows."""
     rate = amount(20_000, long=200_000, sanitized=2_000)
     sender = start_sender(tallyd.target, n=8 * rate, rate=rate, devices=100, streams=2)
-    wait_until(lambda: tallyd.stats()["balance"]["received"] > 4 * rate, "half of the packets")
-    rates = tallyd.get_json("/summary")["rates"]
-    assert rates["1s"] == pytest.approx(rate, rel=0.5)
+    wait_until(lambda: tallyd.stats()["balance"]["received"] > 2 * rate, "the first seconds")
+    seconds = []
+    while not seconds or tallyd.stats()["balance"]["received"] < 7 * rate:
+        seconds.append(tallyd.get_json("/summary")["rates"]["1s"])
+        time.sleep(0.1)
+    assert median(seconds) == pytest.approx(rate, rel=0.5)
     assert sender.wait() == 0, sender.output
     summary = tallyd.get_json("/summary")
     assert summary["total"] == 8 * rate
@@ -88,7 +83,7 @@ def test_answers_tell_their_age(tallyd, path):
     assert headers["Age"] == "0"
     assert headers["X-Tally-Stale"] is None
     assert answer["committed_at"] == headers["X-Tally-Committed-At"]
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", answer["committed_at"])
+    assert TIME.fullmatch(answer["committed_at"])
     assert before - 0.01 <= datetime.fromisoformat(
         answer["committed_at"].replace("Z", "+00:00")
     ).timestamp() <= after + 0.01
@@ -120,8 +115,7 @@ def test_without_redis_from_the_start_there_is_nothing_to_tell(start_redis, star
     redis = start_redis()
     redis.kill()
     tallyd = start_tallyd(redis.port, ready=False)
-    status, problem = refused(tallyd, path)
-    assert (status, problem["title"]) == (503, "Service Unavailable")
+    check_problem(tallyd.get(path), 503, detail="Redis at .* is not available")
     redis.start()
     wait_until(lambda: tallyd.get(path)[0] == 200, "an answer")
 
@@ -129,7 +123,7 @@ def test_without_redis_from_the_start_there_is_nothing_to_tell(start_redis, star
 @pytest.mark.parametrize("path", ["/summary", "/top"])
 def test_a_key_that_is_no_hash_is_said_to_be_one(redis, tallyd, path):
     redis.client.set(KEY, "text")
-    assert refused(tallyd, path)[0] == 500
+    check_problem(tallyd.get(path), 500, detail="not a hash")
 
 
 # /top
@@ -187,16 +181,14 @@ def test_of_many_only_n_are_told(redis, tallyd):
     "query", ["n=0", "n=1001", "n=-1", "n=", "n", "n=1.5", "n=ten", "n=" + "9" * 30, "n=1&n=1"]
 )
 def test_a_bad_n_is_refused_by_name(tallyd, query):
-    status, problem = refused(tallyd, "/top?" + query)
-    assert (status, problem["parameter"]) == (400, "n")
+    check_problem(tallyd.get("/top?" + query), 400, "n", detail='parameter "n"')
 
 
-@pytest.mark.parametrize("path", ["/summary?n=1", "/top?limit=1", "/top?n=1&x"])
-def test_an_unknown_parameter_is_refused_by_name(tallyd, path):
-    status, problem = refused(tallyd, path)
-    assert status == 400
-    assert problem["parameter"] in ("n", "limit", "x")
-    assert problem["parameter"] in problem["detail"]
+@pytest.mark.parametrize(
+    "path, parameter", [("/summary?n=1", "n"), ("/top?limit=1", "limit"), ("/top?n=1&x", "x")]
+)
+def test_an_unknown_parameter_is_refused_by_name(tallyd, path, parameter):
+    check_problem(tallyd.get(path), 400, parameter, detail=f'parameter "{parameter}"')
 
 
 @pytest.mark.parametrize("path", ["/summary", "/top"])

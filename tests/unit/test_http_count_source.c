@@ -93,8 +93,8 @@ static void parse_anything_else_is_refused(void **state)
 static const char *const pages[] = {
     "*2\r\n$2\r\n17\r\n*6\r\n$1\r\nb\r\n$1\r\n1\r\n$1\r\na\r\n$1\r\n5\r\n$1\r\na\r\n$1\r\n6\r\n",
     "*2\r\n$2\r\n99\r\n*0\r\n",
-    "*2\r\n$1\r\n0\r\n*8\r\n$1\r\nb\r\n$1\r\n2\r\n$1\r\nx\r\n$3\r\nabc\r\n$0\r\n\r\n$1\r\n1\r\n"
-    "$1\r\n\xff\r\n$1\r\n1\r\n",
+    ("*2\r\n$1\r\n0\r\n*8\r\n$1\r\nb\r\n$1\r\n2\r\n$1\r\nx\r\n$3\r\nabc\r\n$0\r\n\r\n$1\r\n1\r\n"
+     "$1\r\n\xff\r\n$1\r\n1\r\n"),
 };
 
 struct script {

@@ -1,26 +1,27 @@
 """A listener of /events: reads server-sent events as the HTML standard says, as far as tallyd uses
 them, and keeps the tables that `top` events tell of."""
-import http.client
 import json
 import socket
+from http.client import HTTPResponse
 
 from .env import PATIENCE
 
 
 class EventStream:
     """Connected at once; `status` and `headers` are the answer's. A `receive_bytes` bounds the
-    socket's buffer, so that a listener who does not read is soon noticed."""
+    socket's buffer, so that a listener who does not read is soon noticed. `http` is the version
+    of HTTP that it speaks."""
 
-    def __init__(self, tallyd, path="/events", timeout=10, receive_bytes=None):
+    def __init__(self, tallyd, path="/events", timeout=10, receive_bytes=None, http="1.1"):
         self.socket = socket.socket()
         if receive_bytes:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         self.socket.settimeout(timeout * PATIENCE)
         self.socket.connect(("127.0.0.1", tallyd.http_port))
         self.socket.sendall(
-            f"GET {path} HTTP/1.1\r\nHost: tallyd\r\nAccept: text/event-stream\r\n\r\n".encode()
+            f"GET {path} HTTP/{http}\r\nHost: tallyd\r\nAccept: text/event-stream\r\n\r\n".encode()
         )
-        self.response = http.client.HTTPResponse(self.socket, method="GET")
+        self.response = HTTPResponse(self.socket, method="GET")
         self.response.begin()
         self.status, self.headers = self.response.status, self.response.headers
         self.retry_ms = None

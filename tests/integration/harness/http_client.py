@@ -1,12 +1,20 @@
-"""What tests of the HTTP face share: questions with headers, questions as bytes, and what every
-error must be."""
+"""What tests of the HTTP face share: questions with headers, questions as bytes, what every error
+must be, and a few counts to ask for."""
 import json
 import re
 import socket
 
 from .env import PATIENCE
+from .redis_server import KEY
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+SMALL = {"b1": 5, "b2": 7, "a1": 7, "c": -1, "a2": 0, "b": 5}
+
+
+def fill(redis, counts=SMALL):
+    """Puts counts of any size into Redis, where no tallyd has counted."""
+    redis.client.hset(KEY, mapping=counts)
 
 
 def ask(tallyd, path, **headers):
@@ -14,8 +22,9 @@ def ask(tallyd, path, **headers):
     return tallyd.get(path, headers={name.replace("_", "-"): v for name, v in headers.items()})
 
 
-def check_problem(answer, status, parameter=None):
-    """An error as RFC 9457 has it; returns its detail."""
+def check_problem(answer, status, parameter=None, detail=""):
+    """An error as RFC 9457 has it, with what the expression `detail` finds in its detail, which
+    it returns."""
     code, headers, body = answer
     assert code == status, body[:500]
     assert headers["Content-Type"] == "application/problem+json"
@@ -24,6 +33,7 @@ def check_problem(answer, status, parameter=None):
     assert problem["status"] == status
     assert problem["title"] and problem["detail"]
     assert problem.get("parameter") == parameter
+    assert re.search(detail, problem["detail"]), problem
     return problem["detail"]
 
 

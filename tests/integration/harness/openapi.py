@@ -1,4 +1,4 @@
-"""An OpenAPI description, and whether answers are as it says.
+"""An OpenAPI description, whether answers are as it says, and whether its page is built in.
 
     description = Description(tallyd.get_json("/openapi.json"))
     description.check("/metrics?limit=2", *tallyd.get("/metrics?limit=2"))
@@ -9,6 +9,8 @@ import re
 from urllib.parse import urlsplit
 
 import pytest
+
+from .env import BUILD
 
 try:
     import jsonschema
@@ -22,8 +24,22 @@ _UNNAMED = {"Date", "Content-Type", "Content-Length", "Content-Encoding", "Trans
             "Connection", "Cache-Control", "X-Content-Type-Options", "Referrer-Policy", "Vary"}
 
 
+_PROBLEM = "application/problem+json"
+
+
+def has_docs_ui():
+    return "DOCS_UI:BOOL=ON" in (BUILD / "CMakeCache.txt").read_text()
+
+
+def needs_docs_ui():
+    """Skips the test, and says why, when Swagger UI is not built in."""
+    if not has_docs_ui():
+        pytest.skip("built with -DDOCS_UI=OFF")
+
+
 class Description:
-    """`checked` gathers the (path, status) pairs that check() has seen."""
+    """`checked` gathers the (path, status) pairs that check() has seen, `problems` the problem
+    details."""
 
     def __init__(self, document):
         if jsonschema is None:
@@ -31,6 +47,7 @@ class Description:
         self.document = document
         self.paths = document["paths"]
         self.checked = set()
+        self.problems = []
         self._formats = jsonschema.FormatChecker(formats=())
         self._formats.checks("date-time", ValueError)(_is_date_time)
 
@@ -49,6 +66,13 @@ class Description:
             for child in node:
                 if isinstance(child, (dict, list)):
                     yield from self.nodes(child)
+
+    def problem_examples(self):
+        """What it says that problem details look like."""
+        for node in self.nodes():
+            content = node.get("content", {}).get(_PROBLEM, {})
+            yield from (each["value"] for each in content.get("examples", {}).values())
+            yield from ([content["example"]] if "example" in content else [])
 
     def resolve(self, node):
         """What a reference leads to, or the node itself. KeyError when it leads nowhere."""
@@ -79,7 +103,7 @@ class Description:
         if path in self.paths:
             return path
         for template in self.paths:
-            if "{" in template and re.fullmatch(re.sub(r"\{\w+\}", ".+", template), path):
+            if "{" in template and re.fullmatch(re.sub(r"\{\w+\}", ".*", template), path):
                 return template
         raise AssertionError(f"{target} is not described")
 
@@ -120,6 +144,8 @@ class Description:
         is_json = kind.endswith("json")
         value = json.loads(body) if is_json else body.decode()
         self.validate(value, response["content"][kind]["schema"], where)
+        if kind == _PROBLEM:
+            self.problems.append(value)
         return not is_json
 
     def _check_headers(self, response, headers, where, text_form):

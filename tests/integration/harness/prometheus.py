@@ -11,6 +11,12 @@ from .env import PATIENCE, free_port, wait_until
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
+# The Accept header of Prometheus 2.42.
+PROMETHEUS_2 = (
+    "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+    "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+)
+
 
 def scrape(tallyd, accept=None, path="/metrics/prom"):
     """Returns the text, and its content type."""

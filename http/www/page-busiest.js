@@ -9,6 +9,7 @@ const busiest = (() => {
 
   const tables = { by_rate: [], by_count: [] };
   const traces = new Map(); // device_id -> rates, the oldest first
+  let traced = null; // when the traces last grew, in ms
   let complete = false; // the tables hold every rank
   let order = "by_rate";
 
@@ -19,9 +20,16 @@ const busiest = (() => {
     list.length = length;
   }
 
-  /* One more second for every device that is known; one that left the tables long ago goes. When
-   * the tables are stale nothing is known of this second. */
-  function trace(stale) {
+  /* The whole seconds before the last one for which there was no event. */
+  function missed(at) {
+    const seconds = traced === null ? 0 : Math.round((at - traced) / 1000) - 1;
+    return Math.min(Math.max(seconds, 0), SECONDS);
+  }
+
+  /* One more second for every device that is known, after those that were missed; one that left the
+   * tables long ago goes. When the tables are stale nothing is known of this second. */
+  function trace(stale, at) {
+    const gap = Array(missed(at)).fill(null);
     const rates = new Map();
     for (const row of [...tables.by_rate, ...tables.by_count]) {
       rates.set(row.device_id, row.rate);
@@ -30,14 +38,13 @@ const busiest = (() => {
       }
     }
     for (const [device, seen] of traces) {
-      seen.push(stale ? null : rates.get(device) ?? null);
-      if (seen.length > SECONDS) {
-        seen.shift();
-      }
+      seen.push(...gap, stale ? null : rates.get(device) ?? null);
+      seen.splice(0, seen.length - SECONDS);
       if (!rates.has(device) && seen.every((rate) => rate === null)) {
         traces.delete(device);
       }
     }
+    traced = at;
   }
 
   function makeRow() {
@@ -66,15 +73,15 @@ const busiest = (() => {
     dom.show("busiest-words", rows.length === 0 ? strings.text(nothing) : "");
   }
 
-  /* `event` is a "top" event, `stale` whether Redis answers no more. */
-  function update(event, stale) {
+  /* `event` is a "top" event that came `at` ms, `stale` whether Redis answers no more. */
+  function update(event, stale, at) {
     if (!event.full && !complete) {
       return; // changes of a table that was never seen
     }
     complete = true;
     apply(tables.by_rate, event.by_rate, event.by_rate_length);
     apply(tables.by_count, event.by_count, event.by_count_length);
-    trace(stale);
+    trace(stale, at);
     draw();
   }
 

@@ -10,8 +10,8 @@ const pipeline = (() => {
   const STAGES = ["clients", "workers", "pending", "redis"];
 
   let before = null; // the last figures, with the time they came
-  let cutMoved = 0; // when the workers last handed over, or had nothing to hand over
-  let commitMoved = 0; // the same for Redis
+  let cutMoved = 0; // when the workers last handed over, had nothing to, or had to wait their turn
+  let commitMoved = 0; // when Redis last took something, or had nothing to take
   let wasStuck = false;
 
   const verdict = (state, key, values) => ({ state, words: strings.text(key, values) });
@@ -47,22 +47,33 @@ const pipeline = (() => {
   }
 
   /* What had been received when the workers last handed over. */
-  const cutAt = (figures) => figures.received - figures.in_workers;
+  const cutAt = (figures) => Number(figures.received) - Number(figures.in_workers);
 
+  /* Workers hand over when the last cut is committed, all of it: until then they wait by design,
+   * and are not stuck as long as the commit goes on. */
   function noteMovement(now, at) {
-    if (!before || now.in_workers === 0 || before.in_workers === 0
+    const commits = !before || now.committed !== before.committed;
+    if (commits || now.in_workers === 0 || before.in_workers === 0
         || cutAt(now) !== cutAt(before)) {
       cutMoved = at;
     }
-    if (!before || now.pending === 0 || now.committed !== before.committed) {
+    if (commits || now.pending === 0 || before.pending === 0) {
       commitMoved = at;
     }
   }
 
-  /* How much `field` grew a second; null when that cannot be told, as after a restart. */
-  function growth(now, field, at) {
-    const gained = before ? now[field] - before[field] : -1;
-    return gained < 0 || at <= before.at ? null : gained * 1000 / (at - before.at);
+  /* The ms since the figures before, by the server's clock if it told both times: an event may
+   * come late, and the next one right behind it. */
+  function elapsed(at, renderedAt) {
+    return renderedAt === null || before.renderedAt === null
+      ? at - before.at : renderedAt - before.renderedAt;
+  }
+
+  /* How much was committed a second; null when that cannot be told, as after a restart. */
+  function commitRate(now, at, renderedAt) {
+    const gained = before ? Number(now.committed) - Number(before.committed) : -1;
+    const ms = before ? elapsed(at, renderedAt) : 0;
+    return gained < 0 || ms <= 0 ? null : gained * 1000 / ms;
   }
 
   function showFigures(now, received, committed) {
@@ -96,8 +107,9 @@ const pipeline = (() => {
     wasStuck = stuck !== undefined;
   }
 
-  /* `now` is an event's "pipeline"; `receivedRate` the rate of the last second; `at` in ms. */
-  function update(now, receivedRate, at) {
+  /* `now` is an event's "pipeline"; `receivedRate` the rate of the last second; `at`, when it came,
+   * and `renderedAt`, when it was rendered by the server's clock (null: not known), are in ms. */
+  function update(now, receivedRate, at, renderedAt) {
     noteMovement(now, at);
     const verdicts = {
       clients: judgeClients(now),
@@ -105,12 +117,12 @@ const pipeline = (() => {
       pending: judgePending(now, at),
       redis: judgeRedis(now),
     };
-    showFigures(now, receivedRate, growth(now, "committed", at));
+    showFigures(now, receivedRate, commitRate(now, at, renderedAt));
     for (const stage of STAGES) {
       showVerdict(stage, verdicts[stage]);
     }
     announce(verdicts);
-    before = { ...now, at };
+    before = { ...now, at, renderedAt };
   }
 
   /* Nothing is known while the server is gone; the figures that stand are the last ones. */

@@ -72,7 +72,6 @@ const search = (() => {
     const rows = dom.parse(await response.text());
     next = response.headers.get("X-Tally-Next-Cursor");
     showRows(rows);
-    setButtons();
   }
 
   async function ask() {
@@ -92,6 +91,7 @@ const search = (() => {
     }
     if (asking === mine) {
       asking = null;
+      setButtons(); // after a failure too: there must be a way back
       timer = setTimeout(refresh, REFRESH_MS);
     }
   }
@@ -104,8 +104,15 @@ const search = (() => {
     }
   }
 
-  function first() {
+  /* To the first page; a cursor of another prefix or order would be refused. */
+  function rewind() {
     cursors = [null];
+    next = null;
+    setButtons();
+  }
+
+  function first() {
+    rewind();
     ask();
   }
 
@@ -133,7 +140,8 @@ const search = (() => {
     dom.byId("prefix").addEventListener("input", () => {
       asking?.abort();
       clearTimeout(timer);
-      timer = setTimeout(first, TYPING_MS);
+      rewind();
+      timer = setTimeout(ask, TYPING_MS);
     });
     dom.byId("sort").addEventListener("change", first);
     dom.byId("find").addEventListener("submit", (event) => {

@@ -1,11 +1,12 @@
 /*
- * What the page is now: connecting, live, stale (the server is there, but Redis does not answer it)
- * or without a server. It states which, shows the large figures and hands the events to the parts.
+ * What the page is now: connecting, live, stale (the server is there, but Redis does not answer
+ * it), crowded (the server has no room for one more listener) or without a server. It states which,
+ * shows the large figures and hands the events to the parts.
  */
 "use strict";
 
 (() => {
-  const MARKS = { connecting: "…", live: "✓", stale: "!", gone: "✕" };
+  const MARKS = { connecting: "…", live: "✓", stale: "!", crowded: "!", gone: "✕" };
 
   const nowS = () => performance.now() / 1000;
   let link = "connecting";
@@ -22,7 +23,7 @@
       return summary.age_ms === null ? strings.text("banner.none")
         : strings.text("banner.stale", { age: strings.duration(summary.age_ms) });
     }
-    return "";
+    return link === "crowded" ? strings.text("banner.crowded") : "";
   }
 
   function showBanner() {
@@ -31,9 +32,15 @@
     dom.byId("banner").hidden = text === "";
   }
 
+  /* What is only as it should be is not worth a word to who has just come. */
+  function isNews(state) {
+    return state !== "connecting"
+      && (link !== "connecting" || state === "gone" || state === "crowded");
+  }
+
   function setLink(state) {
     if (state !== link) {
-      if (link !== "connecting" || state === "gone") {
+      if (isNews(state)) {
         dom.announce(strings.text(`announce.${state}`));
       }
       link = state;
@@ -45,6 +52,10 @@
     showBanner();
   }
 
+  /* When the server rendered the event, in ms of its clock; null when it does not say. */
+  const renderedMs = (event) => event.committed_at === null ? null
+    : Date.parse(event.committed_at) + event.age_ms;
+
   function onSummary(event) {
     const returned = link === "gone";
     summary = event;
@@ -55,7 +66,7 @@
     dom.showLarge("rate", strings.rate(event.rates["1s"]));
     dom.show("rate-10s", strings.rate(event.rates["10s"]));
     dom.show("rate-1m", strings.rate(event.rates["1m"]));
-    pipeline.update(event.pipeline, event.rates["1s"], performance.now());
+    pipeline.update(event.pipeline, event.rates["1s"], performance.now(), renderedMs(event));
     chart.history.add(event.rates["1s"], nowS());
     chart.redraw(nowS());
     if (returned) {
@@ -69,11 +80,12 @@
   }
 
   function onTop(event) {
-    busiest.update(event, link === "stale");
+    busiest.update(event, link === "stale", performance.now());
   }
 
-  function onGone() {
-    setLink("gone");
+  /* There are no events, for the reason that `state` names. */
+  function lose(state) {
+    setLink(state);
     pipeline.forget();
     busiest.forget();
   }
@@ -90,6 +102,12 @@
   busiest.start();
   search.start();
   live.start({
-    history: onHistory, summary: onSummary, top: onTop, gone: onGone, tick: onTick,
+    history: onHistory,
+    summary: onSummary,
+    top: onTop,
+    gone: () => lose("gone"),
+    crowded: () => lose("crowded"),
+    paused: () => lose("connecting"),
+    tick: onTick,
   });
 })();

@@ -7,6 +7,7 @@ import signal
 from harness import grpc_client
 from harness.browser import Browser
 from harness.env import PATIENCE, amount
+from harness.event_stream import EventStream
 from harness.page import (
     LIVE,
     STALE,
@@ -21,12 +22,32 @@ from harness.redis_server import KEY
 
 MAX_ROWS = 50  # of a page of devices
 MAX_TASK_MS = 200
+MAX_LISTENERS = 64  # EVENTS_MAX_LISTENERS
+MAX_CONNECTIONS = 6  # of a browser to one host, for all of its tabs
+GONE = "document.body.dataset.link === 'gone'"
 
 WATCH_TASKS = """
 window.longTasks = [];
 new PerformanceObserver((list) => {
   for (const task of list.getEntries()) window.longTasks.push(task.duration);
 }).observe({ type: 'longtask', buffered: true });
+"""
+
+
+# What the pipeline says after figures that come one after the other; the last two of each row are
+# when they came and when they were rendered.
+JUDGE = """
+arguments[0].map((row, i) => {
+  if (i === 0) pipeline.forget();
+  const [received, in_workers, pending, committed, at, rendered] =
+    row.map((value) => typeof value === 'string' ? BigInt(value) : value);
+  pipeline.update({ connections: 1, streams: 1, acks_waiting: 0, rejected: 0, commit_ms: 1,
+    redis_up: true, accepting: true, draining: false, received, in_workers, pending, committed },
+    1, at, rendered);
+  return ['workers', 'pending'].map((stage) => document.getElementById(`stage-${stage}`))
+    .map((stage) => stage.dataset.state)
+    .concat(document.getElementById('committed').textContent).join(' ');
+})
 """
 
 
@@ -105,6 +126,25 @@ def test_the_history_can_be_read_as_words_and_as_a_table(tallyd, closing, start_
     assert_clean(browser)
 
 
+def test_the_pipeline_judges_by_what_moves(tallyd, closing):
+    browser = closing(Browser())
+    open_page(browser, tallyd)
+    # One long commit, during which there is no cut by design, and one that stands still.
+    moves = [[9000 + i, 4000 + i, 5000 - i, i, 1000 * i, None] for i in range(5)]
+    assert browser.js(JUDGE, moves)[1:] == ["good good 1"] * 4
+    stands = [[9000 + i, 4000 + i, 5000, 0, 1000 * i, None] for i in range(5)]
+    assert browser.js(JUDGE, stands)[1:] == ["good good 0"] + ["stuck stuck 0"] * 3
+    # The first packets after a rest are not late, nor are those right after a commit's end.
+    rests = [[5, 0, 0, 5, 0, None], [9, 2, 2, 5, 9000, None], [9, 2, 0, 7, 10_000, None]]
+    assert [row[:9] for row in browser.js(JUDGE, rests)[1:]] == ["good good", "good idle"]
+    # An event that came late: the rate is by the server's clock; without it, by the browser's.
+    late = [[0, 0, 0, 0, 1000, 8000], [0, 0, 0, 500, 2500, 9000], [0, 0, 0, 800, 3000, None]]
+    assert [row.split()[2] for row in browser.js(JUDGE, late)] == ["–", "500", "600"]
+    past = [[str(2**53 + i * 1000), 0, 0, str(2**53 + i * 1000), 1000 * i, None] for i in (0, 1)]
+    assert browser.js(JUDGE, past)[1] == "good idle 1,000"
+    assert_clean(browser)
+
+
 def test_search_and_paging_do_not_freeze(redis, start_tallyd, closing):
     count = amount(100_000, 1_000_000, sanitized=2000)
     load_devices(redis, count)
@@ -113,6 +153,7 @@ def test_search_and_paging_do_not_freeze(redis, start_tallyd, closing):
     browser.run_at_start(WATCH_TASKS)
     open_page(browser, tallyd)
     wait_for_rows(browser, "device-000000", MAX_ROWS)
+    browser.js("window.longTasks.splice(0)")  # the start's: scripts are read and the chart is made
     for page in range(1, 11):
         browser.click("#next")
         wait_for_rows(browser, f"device-{page * MAX_ROWS:06}", MAX_ROWS)
@@ -127,6 +168,16 @@ def test_search_and_paging_do_not_freeze(redis, start_tallyd, closing):
     browser.type("#prefix", "device-00012")
     wait_for_rows(browser, "device-000129", 10)
     assert browser.js("document.getElementById('next').disabled")
+    browser.type("#prefix", "device-0000")
+    wait_for_rows(browser, "device-000099", MAX_ROWS)
+    browser.js("(() => {"
+               " const prefix = document.getElementById('prefix');"
+               " prefix.value = 'device-0001';"
+               " prefix.dispatchEvent(new Event('input'));"
+               " document.getElementById('next').click();"  # whose cursor is another prefix's
+               "})()")
+    wait_for_rows(browser, "device-000199", MAX_ROWS)
+    assert browser.text("#find-words") == "1 to 50"
     browser.type("#prefix", "device-x")
     browser.wait_for("document.querySelectorAll('#find-rows tr').length === 0", "no rows")
     assert "No device" in browser.text("#find-words")
@@ -209,9 +260,39 @@ def test_a_draining_server_says_so(redis, start_tallyd, closing):
     assert "draining" in wait_for_stage(browser, "workers", "warning")
 
 
+def test_hidden_tabs_hold_no_connection(tallyd, closing):
+    browser = closing(Browser())
+    open_page(browser, tallyd)
+    first = browser.driver.current_window_handle
+    for _ in range(MAX_CONNECTIONS):
+        browser.new_tab()
+        open_page(browser, tallyd)
+        wait_for_stage(browser, "redis", "good")
+    assert_clean(browser)
+    browser.show_tab(first)
+    browser.wait_for(LIVE, "the first tab to be live again")
+    wait_for_stage(browser, "redis", "good")
+    assert_clean(browser)
+
+
+def test_a_page_too_many_says_so_until_there_is_room(tallyd, closing):
+    listeners = [closing(EventStream(tallyd)) for _ in range(MAX_LISTENERS)]
+    assert listeners[-1].status == 200
+    browser = closing(Browser())
+    open_page(browser, tallyd, until="document.body.dataset.link === 'crowded'")
+    assert browser.text("#banner") == "Too many viewers; trying again."
+    assert browser.text("#link-state") == "too many viewers"
+    assert browser.js("document.getElementById('announcement').textContent") != ""
+    assert_readable(browser)
+    listeners[0].close()
+    browser.wait_for(LIVE, "the page to be live", 20)
+    assert browser.js("document.getElementById('banner').hidden")
+    assert_clean(browser, but=r"/events - Failed to load resource: .* 503")
+
+
 def assert_goes_and_comes_back(browser, leave, come_back):
     leave()
-    browser.wait_for("document.body.dataset.link === 'gone'", "the server to be missed", 20)
+    browser.wait_for(GONE, "the server to be missed", 20)
     browser.wait_for("/came [1-9]\\d* seconds? ago/.test("
                      "document.getElementById('banner').textContent)", "the time since")
     assert browser.text("#stage-redis .words") == "no figures yet"
@@ -234,10 +315,18 @@ def test_a_server_that_fell_silent_is_told_and_recovered_from(tallyd, closing):
     class Thaw:
         close = staticmethod(lambda: tallyd.process.send_signal(signal.SIGCONT))
 
+    assert grpc_client.send(tallyd.target, ["d"] * 5) == 5
     browser = closing(Browser())
     open_page(browser, tallyd)
+    browser.click(".choice label:last-of-type")
+    line = "document.querySelectorAll('#busiest-rows tr:first-child polyline')"
+    browser.wait_for(f"{line}.length === 1", "a sparkline")
     closing(Thaw)
     assert_goes_and_comes_back(
         browser, lambda: tallyd.process.send_signal(signal.SIGSTOP), Thaw.close
     )
+    browser.wait_for(f"{line}.length === 2", "the sparkline to go on after a gap")
+    ends = browser.js(f"[...{line}].map((e) => e.getAttribute('points').split(/[ ,]/)"
+                      ".filter((_, i) => i % 2 === 0).map(Number))")
+    assert ends[1][0] - ends[0][-1] > 5 * 96 / 60  # silence is told after five seconds
     assert_clean(browser, but="net::ERR_")

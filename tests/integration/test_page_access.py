@@ -7,8 +7,25 @@ import pytest
 from harness import grpc_client
 from harness.browser import Browser
 from harness.page import assert_clean, assert_readable, open_page
+from harness.redis_server import KEY
 
 MAX_BYTES = 100_000  # compressed
+MAX_COUNT = 2**63 - 1
+
+# The figures of a table that stick out of their cell or of the box around it, and the ids of which
+# something is cut off.
+CUT_OFF = """
+[...document.querySelectorAll(arguments[0] + ' tbody :is(th, td.figure)')]
+  .filter((cell) => cell.getClientRects().length > 0)
+  .filter((cell) => {
+    const range = document.createRange();
+    range.selectNodeContents(cell);
+    const text = range.getBoundingClientRect();
+    return [cell, cell.closest('.rows, .panel')].map((e) => e.getBoundingClientRect())
+      .some((box) => text.left < box.left - 0.5 || text.right > box.right + 0.5);
+  })
+  .map((cell) => cell.textContent)
+"""
 
 
 @pytest.mark.parametrize(
@@ -43,6 +60,29 @@ def test_every_text_has_contrast_enough(tallyd, closing, scheme):
     browser.wait_for("document.querySelectorAll('#find-rows tr').length === 30", "the devices")
     assert len(browser.contrasts()) > 100
     assert_readable(browser)
+
+
+def test_figures_are_whole_and_nothing_scrolls_sideways(redis, tallyd, closing):
+    long_id = "sensor-7" * 25
+    none = {f"d-{i}": 0 for i in range(18)}
+    redis.client.hset(KEY, mapping={"most": MAX_COUNT, long_id: 0, **none})
+    browser = closing(Browser())
+    open_page(browser, tallyd)
+    browser.wait_for("document.querySelectorAll('#find-rows tr').length === 20", "the devices")
+    browser.click(".choice label:last-of-type")
+    browser.wait_for("document.querySelector('#busiest-rows th')?.textContent === 'most'", "counts")
+    assert browser.text("#total") == f"{MAX_COUNT:,}"
+    for width, phone in ((1280, False), (1080, False), (360, True), (320, True)):
+        browser.resize(width, 780, phone=phone)
+        browser.wait_for(f"innerWidth === {width}", f"a width of {width}")
+        assert browser.js("document.documentElement.scrollWidth") <= width
+        assert browser.js("document.getElementById('find-box').scrollWidth"
+                          " <= document.getElementById('find-box').clientWidth")
+        assert browser.js(CUT_OFF, "#find-box") == []
+        cut = browser.js(CUT_OFF, "#busiest-table")
+        assert cut == ([] if phone else [long_id])  # whose title tells it all
+        browser.screenshot(f"wide-figures-{width}")
+    assert_clean(browser)
 
 
 def test_a_phone_needs_no_sideways_scrolling(tallyd, closing):
@@ -99,6 +139,13 @@ def test_keyboard_and_screen_reader_find_their_way(tallyd, closing):
     }
     roles = {role for role, _ in named}
     assert {"main", "banner", "navigation", "search", "status", "table"} <= roles
+    landmarks = [
+        (node["role"]["value"], node.get("name", {}).get("value", ""))
+        for node in tree
+        if not node["ignored"] and node["role"]["value"] in ("region", "search", "navigation")
+    ]
+    assert len(set(landmarks)) == len(landmarks)
+    assert sum(name == "Find a device" for _, name in landmarks) == 1
     controls = ("searchbox", "combobox", "button", "radio", "link", "table", "image", "region")
     assert [role for role, name in named if role in controls and not name] == []
     levels = browser.js("[...document.querySelectorAll('h1,h2,h3')].map((h) => +h.tagName[1])")

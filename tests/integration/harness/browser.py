@@ -126,6 +126,15 @@ class Browser:
         """One key to whatever has the focus: "TAB", "ENTER"."""
         self.driver.switch_to.active_element.send_keys(getattr(Keys, key))
 
+    def new_tab(self):
+        """Opens an empty tab and shows it; those before it are hidden."""
+        self.driver.switch_to.new_window("tab")
+
+    def show_tab(self, handle):
+        """Goes back to a tab, by what driver.current_window_handle was there."""
+        self.driver.switch_to.window(handle)
+        self.cdp("Page.bringToFront")
+
     # How it is set up
 
     def cdp(self, command, **parameters):

@@ -60,10 +60,10 @@ def _curl(tallyd, path):
 class Wrk:
     """wrk with so many clients, each of which asks again as soon as it has its answer."""
 
-    def __init__(self, tallyd, path, clients, seconds):
+    def __init__(self, tallyd, path, clients, seconds, cpus=None):
         _need("wrk")
         self.clients = clients
-        with machine.pinned(machine.LOAD_CPUS):
+        with machine.pinned(cpus or machine.LOAD_CPUS):
             self.process = subprocess.Popen(
                 ["wrk", "-t", "1", "-c", str(clients), "-d", f"{max(1, round(seconds))}s"]
                 + ["--latency", f"http://127.0.0.1:{tallyd.http_port}{path}"],

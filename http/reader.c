@@ -26,7 +26,7 @@
  * that need not wait takes it once. That makes it the queue in which a thousand threads of a busy
  * processor stand: with an ordinary mutex, which goes to whoever comes when it is free, and with no
  * lock at all, which leaves it to the scheduler, some waited for seconds while others came and went
- * (wrk -t1 -c1000 on /summary, one processor: p99 0.5 to 1 s, and time-outs; with this one 33 to 45
+ * (wrk -t1 -c1000 on /summary, one processor: p99 0.5 to 1 s, and time-outs; with this one 33 to 57
  * ms).
  */
 #include "http/reader.h"

@@ -9,8 +9,10 @@
 #include "http/text.h"
 
 #include <inttypes.h>
+#include <stdint.h>
 
-uint64_t freshness_age_ms(const struct reading *reading)
+/* In ms since it was begun. */
+static uint64_t age_ms(const struct reading *reading)
 {
     return clock_now_ms() - reading_began_ms(reading);
 }
@@ -19,7 +21,7 @@ void freshness_headers(struct request *request, const struct reading *reading, b
 {
     char text[DATE_RFC_3339_BYTES];
 
-    reply_header(request, "Age: %" PRIu64, reading ? freshness_age_ms(reading) / 1000 : 0);
+    reply_header(request, "Age: %" PRIu64, reading ? age_ms(reading) / 1000 : 0);
     reply_header(request, "X-Tally-Committed-At: %s",
                  date_rfc_3339(reading ? reading_wall_ms(reading) : clock_wall_ms(), text));
     if (stale)
@@ -32,8 +34,8 @@ void freshness_members(struct text_writer *writer, const struct reader_answer *a
 
     if (answer->result == COUNT_SOURCE_OK)
         text_format(writer, "\"committed_at\":\"%s\",\"age_ms\":%" PRIu64 ",\"stale\":%s",
-                    date_rfc_3339(reading_wall_ms(answer->reading), text),
-                    freshness_age_ms(answer->reading), answer->stale ? "true" : "false");
+                    date_rfc_3339(reading_wall_ms(answer->reading), text), age_ms(answer->reading),
+                    answer->stale ? "true" : "false");
     else
         text_literal(writer, "\"committed_at\":null,\"age_ms\":null,\"stale\":true");
 }

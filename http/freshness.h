@@ -6,15 +6,11 @@
 #define TALLYD_HTTP_FRESHNESS_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
 struct reader_answer;
 struct reading;
 struct request;
 struct text_writer;
-
-/* The age of a reading now, in ms since it was begun. */
-uint64_t freshness_age_ms(const struct reading *reading);
 
 /* Adds Age, X-Tally-Committed-At and, when `stale`, X-Tally-Stale to the answer to come. With
  * `reading` NULL the answer is what Redis said just now. */

@@ -4,8 +4,8 @@
  * civetweb is used for what it is good at, connections and the reading of requests, and kept from
  * all else: no document root, no scripts, no authentication, no pages of its own. Every request
  * is taken in the begin_request callback, before civetweb looks for files, with its path as it
- * was sent. civetweb takes a thread for each connection. They are all started at once, and idle
- * ones cost 15 KB each; that is the price of serving a thousand clients with a library of one file.
+ * was sent. civetweb takes a thread for each connection. They are all started at once, and an
+ * idle one costs 15 KB; ARCHITECTURE.md, "Decisions", has what that buys.
  */
 #include "http/http.h"
 

@@ -4,9 +4,8 @@
  *  - a reading may begin I after the last one began, so that Redis spends at most half of its time
  *    on readings, and as a rule much less;
  *  - a snapshot is served at once while its age, counted from when its reading began, is at most
- *    I + 2 D, and a little more. To requests that come all the time that never happens to be more:
- * the next reading begins at the age of I, takes about D, and D is allowed for its being slower
- * than the last;
+ *    I + 2 D, and a little more. With requests all the time it never gets older: the next reading
+ *    begins at the age of I, takes about D, and D is allowed for its being slower than the last;
  *  - who finds an older one waits, unless the last reading failed a moment ago: then waiting would
  *    as a rule be in vain. He waits for a reading like the last, and not for one that hangs.
  *

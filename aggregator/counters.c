@@ -16,6 +16,7 @@
 #include "aggregator/counters.h"
 
 #include "aggregator/counter_index.h"
+#include "common/allowance.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -42,6 +43,7 @@ struct counters {
     uint32_t overflow;      /* a reference */
     struct counter *newest; /* made since counters_take_new(), chained by `twin` */
     size_t count, max;
+    struct allowance *allowance; /* of whoever is counting now */
 
     uint8_t **chunks; /* MAX_CHUNKS of them, NULL from `chunk_count` on */
     uint32_t chunk_count;
@@ -147,11 +149,13 @@ static uint32_t find_or_create(struct counters *counters, const uint8_t *id, siz
         if (is_id(counter_at(counters, ref), id, length))
             return ref;
     }
-    if (counters->count >= counters->max)
+    if (counters->count >= counters->max || !allowance_take(counters->allowance))
         return counters->overflow;
     ref = counter_create(counters, id, length, tag);
-    if (!ref)
+    if (!ref) {
+        allowance_return(counters->allowance);
         return counters->overflow;
+    }
     counters->count++;
     return ref;
 }
@@ -260,6 +264,11 @@ void counters_add_each(struct counters *counters, unsigned lane, const struct pa
     }
     for (size_t i = 0; i < count; i++)
         add(counters, lane, resolve(counters, &ids[i], tags[i], refs[i]), 1);
+}
+
+void counters_allow(struct counters *counters, struct allowance *allowance)
+{
+    counters->allowance = allowance;
 }
 
 /*

@@ -27,6 +27,7 @@
 #define COUNTERS_OVERFLOW_ID "__overflow__"
 #define COUNTERS_GROUP       32 /* ids looked up together */
 
+struct allowance;
 struct counters;
 struct counter;
 
@@ -44,6 +45,11 @@ struct counter *counters_add(struct counters *counters, unsigned lane, const uin
  * would do one by one, with the fetches from memory overlapped. Called by: the owner. */
 void counters_add_each(struct counters *counters, unsigned lane, const struct packet_id *ids,
                        size_t count);
+
+/* From now on, who makes a counter takes it from this allowance, which is borrowed; when nothing is
+ * left there, the overflow counter stands in. NULL, as in the beginning: no allowance. Called by:
+ * the owner. */
+void counters_allow(struct counters *counters, struct allowance *allowance);
 
 /* Takes a counter that is not zero off a lane and zeroes it there; its value goes to *n. Returns
  * NULL when the lane is empty. The counter stays valid as long as the map. Called by: who holds

@@ -109,6 +109,11 @@ void cut_count_each(struct cut *cut, const struct packet_id *ids, size_t count)
     counters_add_each(cut->counters, cut->w.lane, ids, count);
 }
 
+void cut_allow(struct cut *cut, struct allowance *allowance)
+{
+    counters_allow(cut->counters, allowance);
+}
+
 void cut_reject(struct cut *cut, size_t reason)
 {
     struct cut_totals *totals = &cut->w.totals[cut->w.lane];

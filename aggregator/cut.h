@@ -23,6 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct allowance;
 struct counter;
 struct counters;
 struct cut;
@@ -40,6 +41,9 @@ void cut_count(struct cut *cut, const uint8_t *id, size_t length);
 
 /* The same for up to COUNTERS_GROUP packets at once. Called by: worker. */
 void cut_count_each(struct cut *cut, const struct packet_id *ids, size_t count);
+
+/* On whose behalf the next packets are counted, as counters_allow() says. Called by: worker. */
+void cut_allow(struct cut *cut, struct allowance *allowance);
 
 /* Counts one packet that was rejected; `reason` is the offset of a field of balance_rejected,
  * from offsetof(). Called by: worker. */

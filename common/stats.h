@@ -1,5 +1,5 @@
 /*
- * Statistics of a worker and of the flusher: plain 64-bit counters, declared once
+ * Statistics of a worker, of the flusher and of main: plain 64-bit counters, declared once
  * in the lists below and expanded for storage, sum and output; and the flusher's histograms.
  *
  * One writer a block, any number of readers. Both sides use relaxed atomics: a reader sees each
@@ -24,13 +24,34 @@
     X(streams_acknowledged, "streams whose Ack was sent with status OK")                           \
     X(streams_failed, "streams ended by the server with an error status")                          \
     X(streams_refused, "streams refused before anything of theirs was counted")                    \
+    X(streams_unauthenticated, "of them: without a token, or with an unknown one")                 \
+    X(streams_denied, "of them: with a token that lacks the right")                                \
+    X(streams_overload, "of them: because there were too many, or memory was short")               \
+    X(streams_expired, "streams that reached the deadline of their grpc-timeout")                  \
+    X(streams_not_allowed, "streams ended by a device_id that their token does not cover")         \
+    X(service_calls_opened, "calls of the health and reflection services")                         \
+    X(service_calls_closed, "of them: ended")                                                      \
     X(streams_waiting, "gauge: ended streams that wait for their commit")                          \
     X(bytes_received, "bytes received on gRPC connections")                                        \
     X(packets_arrived, "packets that arrived whole, the rejected ones included, up to the last "   \
                        "receive")                                                                  \
     X(cpu_ns, "gauge: CPU time of the worker's thread, as of the last cut, or a second ago")       \
     X(counter_bytes, "gauge: memory of its counters and their index, as of then")                  \
-    X(bad_peers, "connections closed because the peer spoke something else or broke HTTP/2")
+    X(connections_aged, "connections told to go because of --max-connection-age-ms")               \
+    X(bad_peers, "connections closed because of what the peer did, for any of these reasons")      \
+    STATS_BAD_PEERS(X)
+
+/* Why; a part of the list above. */
+#define STATS_BAD_PEERS(X)                                                                         \
+    X(bad_peer_protocol, "broke HTTP/2, or spoke something else")                                  \
+    X(bad_peer_slow, "did not end a TLS handshake, its preface or a header block in time")         \
+    X(bad_peer_flood, "sent too many frames that carry nothing")                                   \
+    X(bad_peer_reset, "had too many streams reset, by either side")                                \
+    X(bad_peer_headers, "sent header blocks over the limit")                                       \
+    X(bad_peer_pings, "pinged too often")                                                          \
+    X(bad_peer_stall, "did not read what was sent to it")                                          \
+    X(bad_peer_gone, "did not answer a keepalive ping")                                            \
+    X(bad_peer_tls, "failed a TLS handshake")
 
 /* Writer: the flusher. */
 #define STATS_FLUSHER(X)                                                                           \
@@ -51,6 +72,15 @@
     X(last_commit_ns, "gauge: how long the last batch took to commit")                             \
     X(cpu_ns, "gauge: CPU time of the flusher's thread, as of the last cut or batch")
 
+/* Writer: main. */
+#define STATS_MAIN(X)                                                                              \
+    X(connections_refused, "connections closed at once because --max-connections were open")       \
+    X(connections_refused_address,                                                                 \
+      "connections closed at once because their address had too many")                             \
+    X(memory_pressure, "gauge: 0, 1 when memory is tight, 2 when --memory-limit-bytes is reached") \
+    X(reloads, "times the configuration was read again")                                           \
+    X(reloads_failed, "times that failed, and the old one stayed")
+
 /* Writer: the flusher. Each has its bounds, stats_<name>_bounds. */
 #define STATS_FLUSHER_HISTOGRAMS(X)                                                                \
     X(commit_ns, "how long a batch took, from when the ledger got it to its confirmation")         \
@@ -62,6 +92,10 @@
 
 struct stats_worker {
     STATS_WORKER(STATS_FIELD)
+} CACHE_ALIGNED;
+
+struct stats_main {
+    STATS_MAIN(STATS_FIELD)
 } CACHE_ALIGNED;
 
 struct stats_flusher {

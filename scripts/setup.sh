@@ -12,12 +12,13 @@
 source "$(dirname "$0")/lib.sh"
 
 build=(gcc libc6-dev cmake ninja-build pkgconf protobuf-compiler protobuf-c-compiler
-    libnghttp2-dev libprotobuf-c-dev libhiredis-dev libcivetweb-dev libcjson-dev libck-dev zlib1g-dev)
+    libnghttp2-dev libprotobuf-c-dev libhiredis-dev libcivetweb-dev libcjson-dev libck-dev zlib1g-dev
+    libssl-dev)
 # Debian's npm conflicts with a Node.js from elsewhere, which brings its own.
 command -v npm >/dev/null || build+=(npm)
 run=(redis-server curl)
 test=(libcmocka-dev nghttp2-client python3 python3-pytest python3-grpcio python3-protobuf
-    python3-redis python3-h2 python3-jsonschema valgrind
+    python3-redis python3-h2 python3-hpack python3-hyperframe python3-jsonschema valgrind
     chromium chromium-driver python3-selenium fonts-wqy-microhei
     prometheus python3-prometheus-client python3-yaml)
 bench=(gnuplot-nox linux-perf wrk g++ libgrpc++-dev libprotobuf-dev protobuf-compiler-grpc)

@@ -24,6 +24,7 @@
 #include "proto/frame.h"
 #include "proto/grpc.h"
 #include "proto/packet_run.h"
+#include "server/timers.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,6 +33,8 @@
 struct connection;
 struct nghttp2_session;
 struct packet_feed;
+struct pressure;
+struct tokens;
 
 /* What all calls of a worker share; borrowed. */
 struct call_context {
@@ -40,7 +43,15 @@ struct call_context {
     struct stats_worker *stats;
     uint64_t redis_grace_ms;
     struct packet_limits limits;
-    bool shutting_down; /* new calls are refused */
+    struct tokens *tokens;           /* NULL: everybody may send */
+    const struct pressure *pressure; /* NULL: memory has no limit */
+    struct timers *timers;           /* the worker's */
+    bool draining;                   /* no new connections; health watchers are told */
+    bool shutting_down;              /* new calls are refused */
+
+    /* Tells the worker that a connection has output, for when a call makes some outside of
+     * connection_receive(). */
+    void (*touch)(struct call_context *context, struct connection *connection);
 
     /* Packets received and not yet counted: they point into the receive buffer. */
     struct packet_id gathered[COUNTERS_GROUP];
@@ -76,6 +87,7 @@ struct call {
     enum call_state state;
     enum grpc_status status;
     struct frame_reader reader;
+    struct timer deadline; /* of its grpc-timeout */
     bool client_ended;
 
     /* From the request headers. */
@@ -119,6 +131,13 @@ void call_interrupt(struct call *call);
 /* Answers the oldest waiting call if its cut is committed, or, when `force` is set, even if not:
  * then with UNAVAILABLE. Returns it, or NULL when there is none to answer. */
 struct call *call_answer_next(struct call_context *context, bool force);
+
+/* A timer of kind TIMER_CALL is due: the call's deadline has passed, and it ends. */
+void call_deadline(struct timer *timer);
+
+/* To be called once a second for each call: ends one that stopped inside a packet, or whose token
+ * is no longer good, and tells a health watcher of a change. */
+void call_tick(struct call *call, uint64_t now_ms);
 
 /* The response's last frame was sent: if the client goes on sending, tells it to stop. */
 void call_response_sent(struct call *call);

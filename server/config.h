@@ -23,7 +23,15 @@ struct config {
     uint64_t workers;
     uint64_t flush_interval_ms, redis_grace_ms, drain_timeout_ms;
     uint64_t max_devices, max_device_id_bytes, max_message_bytes;
-    uint64_t http_refresh_ms, http_connections, prom_devices;
+    uint64_t max_connections, max_connections_per_address, max_streams;
+    uint64_t handshake_timeout_ms, stall_timeout_ms;
+    uint64_t keepalive_time_ms, keepalive_timeout_ms, keepalive_min_ping_ms;
+    uint64_t max_connection_age_ms, max_connection_age_grace_ms;
+    uint64_t memory_limit_bytes;
+    char *tls_cert, *tls_key, *tls_client_ca;
+    char *token_file;
+    uint64_t http_refresh_ms, http_connections, http_connections_per_address, prom_devices;
+    char *http_public;
     int log_level, log_format;
     char *file;
     bool check_config, healthcheck, version, help;

@@ -1,0 +1,33 @@
+/*
+ * How near the process is to its memory limit: main samples, everybody reads.
+ *
+ * Flow control comes first: while memory is TIGHT, connections wait in the kernel's queue and
+ * workers read in smaller rounds, which slows the senders. Refusal comes next: once it is FULL, new
+ * streams are refused with UNAVAILABLE and a pushback, and devices that have no counter yet are
+ * counted in the overflow counter. Streams that are open go on, and every packet is counted.
+ */
+#ifndef TALLYD_COMMON_PRESSURE_H
+#define TALLYD_COMMON_PRESSURE_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+enum pressure_level { PRESSURE_NONE, PRESSURE_TIGHT, PRESSURE_FULL };
+
+struct pressure {
+    _Atomic int level;
+};
+
+/* Any thread; relaxed, since it is advice. NULL stands for no limit. */
+static inline enum pressure_level pressure_level(const struct pressure *pressure)
+{
+    return pressure
+               ? (enum pressure_level)atomic_load_explicit(&pressure->level, memory_order_relaxed)
+               : PRESSURE_NONE;
+}
+
+/* Measures, and sets the level for a limit in bytes; 0 is none. Returns the level. Called by: main,
+ * ten times a second. */
+enum pressure_level pressure_sample(struct pressure *pressure, uint64_t limit_bytes);
+
+#endif

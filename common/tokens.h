@@ -1,0 +1,73 @@
+/*
+ * Who may do what: the tokens of a token file, by their SHA-256 hashes.
+ *
+ * A token is a secret that a client sends as "authorization: Bearer TOKEN". The file has a line for
+ * each: the hash, a name, rights, and optionally a prefix that all its device ids must have and the
+ * number of devices that may be made with it; common/token_file.h has the form. The set is replaced
+ * as a whole when the file is read again; who holds a principal of the old one keeps it.
+ *
+ * Any thread may call everything here but tokens_create() and tokens_destroy(), which are main's.
+ */
+#ifndef TALLYD_COMMON_TOKENS_H
+#define TALLYD_COMMON_TOKENS_H
+
+#include "common/compiler.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define TOKENS_ERROR_BYTES 512
+
+enum token_right {
+    TOKEN_INGEST = 1, /* to send packets */
+    TOKEN_READ = 2,   /* to read over HTTP */
+    TOKEN_ADMIN = 4,  /* both, and to make tallyd read its configuration again */
+};
+
+struct allowance;
+struct tokens;
+
+/* Whose token it is. Never changed once it is made. */
+struct principal {
+    const char *name;
+    unsigned rights;    /* of enum token_right */
+    const char *prefix; /* that its device ids have; "" is any */
+    size_t prefix_length;
+    struct allowance *allowance; /* its devices; NULL: no limit. Lives as long as the store */
+};
+
+/* Reads the file. Returns NULL with one line in `error` that names the file, the line, and what is
+ * wrong with it, and never a hash. */
+struct tokens *tokens_create(const char *path, char error[TOKENS_ERROR_BYTES]) MUST_CHECK;
+
+/* All principals must have been released. NULL does nothing. */
+void tokens_destroy(struct tokens *tokens);
+
+/* Reads the file, or another one, again. Returns 0, or -EINVAL with `error`; then the old set stays
+ * in force. Called by: main. */
+int tokens_reload(struct tokens *tokens, const char *path,
+                  char error[TOKENS_ERROR_BYTES]) MUST_CHECK;
+
+/* Finds whose token an "authorization" header's value brings. Returns a principal that the caller
+ * releases, or NULL when the value is no Bearer token or not a known one. Takes the same time
+ * whichever token it is, or none. */
+const struct principal *tokens_find(struct tokens *tokens, const char *authorization,
+                                    size_t length) MUST_CHECK;
+
+/* NULL does nothing. */
+void tokens_release(const struct principal *principal);
+
+/* True while the principal's token is in the set with the same rights, prefix and name. */
+bool tokens_hold(struct tokens *tokens, const struct principal *principal);
+
+/* Grows with each reload, so that whoever holds principals can see when to ask tokens_hold(). */
+uint64_t tokens_generation(const struct tokens *tokens);
+
+/* True when the rights (of enum token_right) include one; TOKEN_ADMIN includes all. */
+static inline bool token_allows(unsigned rights, enum token_right right)
+{
+    return (rights & ((unsigned)right | TOKEN_ADMIN)) != 0;
+}
+
+#endif

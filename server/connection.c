@@ -31,6 +31,7 @@ struct connection {
     nghttp2_session *session;
     struct call *calls;     /* the newest first */
     struct call *last_call; /* the one that the last DATA was for */
+    struct call *next_tick; /* where connection_tick_calls() goes on; NULL: at the first */
     int fd;
     uint64_t shut_ms; /* when the sending side was ended; 0: not yet */
 
@@ -157,6 +158,8 @@ static int on_stream_closed(nghttp2_session *session, int32_t stream_id, uint32_
         return 0;
     if (call == connection->last_call)
         connection->last_call = NULL;
+    if (call == connection->next_tick)
+        connection->next_tick = call->next;
     if (call->previous)
         call->previous->next = call->next;
     else
@@ -364,6 +367,16 @@ void connection_interrupt(struct connection *connection)
 {
     for (struct call *call = connection->calls; call; call = call->next)
         call_interrupt(call);
+}
+
+bool connection_tick_calls(struct connection *connection, uint64_t now_ms, size_t *left)
+{
+    struct call *call = connection->next_tick ? connection->next_tick : connection->calls;
+
+    for (; call && *left > 0; call = call->next, --*left)
+        call_tick(call, now_ms);
+    connection->next_tick = call;
+    return !call;
 }
 
 uint64_t connection_shut_ms(const struct connection *connection)

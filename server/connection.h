@@ -51,6 +51,10 @@ void connection_goaway(struct connection *connection);
 /* Ends every open call because the server is shutting down. Send afterwards. */
 void connection_interrupt(struct connection *connection);
 
+/* Ticks the connection's calls, at most `*left` of them, which it lowers. Returns true when it has
+ * come round; if not, the next call goes on where this one stopped. */
+bool connection_tick_calls(struct connection *connection, uint64_t now_ms, size_t *left) MUST_CHECK;
+
 /* When the sending side was ended, by clock_now_ms(); 0 when it was not. connection_send() ends it
  * once the session is over and all is sent. */
 uint64_t connection_shut_ms(const struct connection *connection);

@@ -1,7 +1,8 @@
 /*
  * The worker's round: wait for events; receive from each connection that has something, answering
  * a request for a cut between any two receives; take new connections; acknowledge what was
- * committed; send; destroy what ended; and if it was a small round, hold the next one back.
+ * committed; run the timers that are due; send; destroy what ended; and if it was a small round,
+ * hold the next one back.
  *
  * Connections come through a pipe of file descriptors: the kernel's queue between main and the
  * worker. Wake-ups (a cut, a commit, a stage) come through the cut's eventfd. Whoever finds a
@@ -20,6 +21,7 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +34,9 @@
 #define INBOX_FDS       64   /* taken from the pipe at once */
 #define GOAWAY_DELAY_MS 100  /* for streams that are under way when the first GOAWAY is sent */
 #define LINGER_MS       1000 /* for a peer to end its side after we have ended ours */
-#define TICK_MS         1000 /* between two looks for peers that linger, and at the load */
+#define TICK_MS         1000 /* between two looks at all calls, at who lingers, and at the load */
+#define SWEEP_CALLS     4096 /* calls that a round looks at: well under a millisecond */
+#define ROUND_TIMERS    1024 /* timers that it runs: some microseconds each */
 
 /* See moderate(). The kernel's timers add about as much again to the time. */
 #define MODERATION_NS    50000
@@ -48,7 +52,9 @@ struct worker {
     struct connection *connections; /* the newest first */
     struct connection *to_send;     /* those with output to be sent this round */
     struct connection *dead;        /* those to destroy at the end of the round */
-    uint64_t tick_ms;               /* when the next tick is due */
+    struct connection *sweep;       /* whose calls are ticked next; NULL: all were */
+    struct timers *timers;
+    uint64_t tick_ms; /* when the next tick is due */
 
     enum worker_stage stage; /* the last one acted on */
     uint64_t goaway_ms;      /* when the final GOAWAY is due; 0: not, or done */
@@ -60,7 +66,15 @@ struct worker {
     uint64_t given;            /* main's own: connections handed over, ever */
 };
 
+static void mark_to_send(struct worker *worker, struct connection *connection);
+
 /* ---- Create and destroy --------------------------------------------------------------------- */
+
+static void touch(struct call_context *calls, struct connection *connection)
+{
+    mark_to_send((struct worker *)((char *)calls - offsetof(struct worker, context.calls)),
+                 connection);
+}
 
 static int watch(struct worker *worker, int fd, void *who)
 {
@@ -85,7 +99,13 @@ struct worker *worker_create(const struct worker_options *options)
         .stats = options->stats,
         .redis_grace_ms = options->redis_grace_ms,
         .limits = {options->max_message_bytes, options->max_device_id_bytes},
+        .tokens = options->tokens,
+        .pressure = options->pressure,
+        .touch = touch,
     };
+    worker->timers = worker->context.calls.timers = timers_create();
+    if (!worker->timers)
+        goto err;
     worker->context.buffer_bytes = RECEIVE_BYTES;
     worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (worker->epoll_fd < 0 || pipe2(worker->inbox, O_NONBLOCK | O_CLOEXEC))
@@ -116,6 +136,7 @@ void worker_destroy(struct worker *worker)
     }
     if (worker->epoll_fd >= 0)
         close(worker->epoll_fd);
+    timers_destroy(worker->timers);
     free(worker->context.buffer);
     free(worker);
 }
@@ -176,8 +197,12 @@ static void take_inbox(struct worker *worker)
         take_connection(worker, fds[i]);
 }
 
-static void unlink_connection(struct worker *worker, struct connection_links *links)
+static void unlink_connection(struct worker *worker, struct connection *connection)
 {
+    struct connection_links *links = connection_links(connection);
+
+    if (worker->sweep == connection)
+        worker->sweep = links->next;
     if (links->previous)
         connection_links(links->previous)->next = links->next;
     else
@@ -193,7 +218,7 @@ static void destroy_dead(struct worker *worker)
         struct connection_links *links = connection_links(connection);
 
         worker->dead = links->next_dead;
-        unlink_connection(worker, links);
+        unlink_connection(worker, connection);
         connection_destroy(connection);
         stats_add(&worker->options.stats->connections_closed, 1);
     }
@@ -263,6 +288,8 @@ static void follow_stage(struct worker *worker)
 
     if (worker->stage < WORKER_DRAINING && requested >= WORKER_DRAINING) {
         worker->stage = WORKER_DRAINING;
+        worker->context.calls.draining = true;
+        worker->sweep = worker->connections;
         worker->goaway_ms = clock_now_ms() + GOAWAY_DELAY_MS;
         for_each_connection(worker, connection_announce_goaway);
     }
@@ -293,17 +320,60 @@ static void note_load(struct worker *worker)
     stats_set(&stats->counter_bytes, cut_counter_bytes(worker->options.cut));
 }
 
+/* Ticks calls where the last round stopped: there can be so many that all at once would hold the
+ * worker up. */
+static void sweep_calls(struct worker *worker, uint64_t now)
+{
+    size_t left = SWEEP_CALLS;
+
+    while (worker->sweep) {
+        if (!connection_tick_calls(worker->sweep, now, &left))
+            return;
+        worker->sweep = connection_links(worker->sweep)->next;
+    }
+}
+
 /* What is to be done now and then. Once the worker stops, it gives up on peers in any round. */
 static void tick(struct worker *worker)
 {
     uint64_t now = clock_now_ms();
     bool give_up = worker->stopping_ms && now >= worker->stopping_ms + LINGER_MS;
 
+    sweep_calls(worker, now);
     if (now < worker->tick_ms && !give_up)
         return;
     worker->tick_ms = now + TICK_MS;
+    if (!worker->sweep)
+        worker->sweep = worker->connections;
     reap_lingering(worker, now, give_up);
     note_load(worker); /* there is no cut for long while Redis is away */
+}
+
+/* What is due and not done this round makes the next one begin at once: see patience_ms(). */
+static void run_timers(struct worker *worker)
+{
+    uint64_t now = clock_now_ms();
+    struct timer *timer;
+
+    for (int n = 0; n < ROUND_TIMERS && (timer = timers_take_due(worker->timers, now)); n++) {
+        if (timer->kind == TIMER_CALL)
+            call_deadline(timer);
+    }
+}
+
+/* How long the worker may wait for events. */
+static int patience_ms(const struct worker *worker)
+{
+    uint64_t next = timers_next_ms(worker->timers), now;
+    bool ending = worker->goaway_ms || worker->stage == WORKER_STOPPING;
+    int most = worker->sweep ? 0 : ending ? GOAWAY_DELAY_MS / 4 : TICK_MS;
+
+    if (next == UINT64_MAX || most == 0)
+        return most;
+    now = clock_now_ms();
+    if (next <= now)
+        return 0;
+    return next - now < (uint64_t)most ? (int)(next - now) : most;
 }
 
 /*
@@ -367,18 +437,17 @@ static void *run(void *argument)
     struct epoll_event events[MAX_EVENTS];
 
     while (worker->stage < WORKER_STOPPING || worker->connections) {
-        bool ending = worker->goaway_ms || worker->stage == WORKER_STOPPING;
         uint64_t bytes_before = stats_get(&worker->options.stats->bytes_received);
-        int n = epoll_wait(worker->epoll_fd, events, MAX_EVENTS,
-                           ending ? GOAWAY_DELAY_MS / 4 : TICK_MS);
+        int n = epoll_wait(worker->epoll_fd, events, MAX_EVENTS, patience_ms(worker));
 
         for (int i = 0; i < n; i++)
             handle_event(worker, &events[i]);
         hand_over(worker);
         acknowledge(worker, false);
         follow_stage(worker);
-        send_output(worker);
+        run_timers(worker);
         tick(worker);
+        send_output(worker);
         destroy_dead(worker);
         if (n < MAX_EVENTS) /* else more of them wait */
             moderate(worker, bytes_before);

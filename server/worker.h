@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct pressure;
+struct tokens;
 struct worker;
 
 /* The stages of a worker's life; they only go up. */
@@ -33,6 +35,8 @@ struct worker_options {
     uint64_t redis_grace_ms;
     uint32_t max_message_bytes;
     size_t max_device_id_bytes;
+    struct tokens *tokens;           /* NULL: everybody may send */
+    const struct pressure *pressure; /* NULL: memory has no limit */
 };
 
 /* Returns NULL with errno. Called by: main. */

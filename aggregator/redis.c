@@ -2,6 +2,7 @@
 #include "aggregator/redis.h"
 
 #include "common/log.h"
+#include "common/secret.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -34,18 +35,35 @@ static int expect_ok(redisContext *context, redisReply *reply, const char *comma
     return result;
 }
 
-static int authenticate(redisContext *context, const struct redis_options *options,
-                        char error[REDIS_ERROR_BYTES])
+static int login(redisContext *context, const char *username, const char *password,
+                 char error[REDIS_ERROR_BYTES])
 {
     redisReply *reply;
 
-    if (!options->password)
-        return 0;
-    if (options->username)
-        reply = redisCommand(context, "AUTH %s %s", options->username, options->password);
+    if (username)
+        reply = redisCommand(context, "AUTH %s %s", username, password);
     else
-        reply = redisCommand(context, "AUTH %s", options->password);
+        reply = redisCommand(context, "AUTH %s", password);
     return expect_ok(context, reply, "AUTH", error);
+}
+
+static int authenticate(redisContext *context, const struct redis_options *options,
+                        char error[REDIS_ERROR_BYTES])
+{
+    char secret[SECRET_BYTES], why[SECRET_ERROR_BYTES];
+    int result;
+
+    if (options->password)
+        return login(context, options->username, options->password, error);
+    if (!options->password_file)
+        return 0;
+    if (secret_read(options->password_file, secret, why)) {
+        snprintf(error, REDIS_ERROR_BYTES, "cannot read the file of the Redis password: %s", why);
+        return -1;
+    }
+    result = login(context, options->username, secret, error);
+    secret_wipe(secret);
+    return result;
 }
 
 redisContext *redis_open(const struct redis_options *options, uint64_t timeout_ms,

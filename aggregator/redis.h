@@ -4,6 +4,9 @@
  *
  * hiredis contexts are not usable after an error, and neither reconnecting nor its older versions
  * repeat AUTH and SELECT; so there is no reconnect here: free the context and open a new one.
+ *
+ * What a connection is opened with is read anew for each: a password file that was replaced is used
+ * from the next connect on, and what is connected stays.
  */
 #ifndef TALLYD_AGGREGATOR_REDIS_H
 #define TALLYD_AGGREGATOR_REDIS_H
@@ -16,9 +19,10 @@
 struct redis_options {
     const char *host;
     uint64_t port;
-    const char *socket;   /* path of a Unix socket, used instead of host and port; or NULL */
-    const char *username; /* ACL user, or NULL */
-    const char *password; /* or NULL */
+    const char *socket;        /* path of a Unix socket, used instead of host and port; or NULL */
+    const char *username;      /* ACL user, or NULL */
+    const char *password;      /* or NULL */
+    const char *password_file; /* its first line is the password; or NULL */
     uint64_t db;
     const char *key; /* the hash of the counts; everything else starts with it and a colon */
 };
@@ -28,7 +32,8 @@ struct redis_options {
 /* Connects, authenticates and selects the database; each wait but the look-up of the host
  * name takes at most `timeout_ms` (a connect: for each of the name's addresses), and so does every
  * later one on this context. Returns a context that the caller frees with redisFree(),
- * or NULL with one line in `error` that never holds the password. Called by: flusher, http. */
+ * or NULL with one line in `error` that holds neither the password nor its file's path. Called by:
+ * flusher, http. */
 redisContext *redis_open(const struct redis_options *options, uint64_t timeout_ms,
                          char error[REDIS_ERROR_BYTES]) MUST_CHECK;
 

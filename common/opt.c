@@ -99,6 +99,27 @@ static int find_row(struct load *load, const char *name, const char *where, size
                 dashes, name, dashes, table->rows[best].name);
 }
 
+/* A secret is no flag. Wipes its value, the tail of `argument`, and says what to use instead: the
+ * environment, or the option for a file, which by convention is called like it, with "-file". */
+static int refuse_secret(struct load *load, const struct opt_row *secret, char *argument,
+                         const char *value)
+{
+    size_t length = strlen(value), name = strlen(secret->name);
+    const char *file = NULL;
+
+    memset(argument + strlen(argument) - length, 'x', length);
+    for (size_t i = 0; i < load->table->count; i++) {
+        const char *other = load->table->rows[i].name;
+
+        if (strncmp(other, secret->name, name) == 0 && strcmp(other + name, "-file") == 0)
+            file = other;
+    }
+    return fail(load,
+                "--%s: no flag takes a secret, since every user can read a command line; set %s in "
+                "the environment%s%s",
+                secret->name, secret->environment, file ? ", or give --" : "", file ? file : "");
+}
+
 static int read_arguments(struct load *load, int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
@@ -124,10 +145,10 @@ static int read_arguments(struct load *load, int argc, char **argv)
             value = argv[++i];
         else
             return fail(load, "--%s needs a value: --%s %s", r->name, r->name, r->metavar);
+        if (r->traits & OPT_SECRET) /* in either form, the value is the tail of argv[i] */
+            return refuse_secret(load, r, argv[i], value);
         if ((error = take(load, row, value, "flag")))
             return error;
-        if (r->traits & OPT_SECRET) /* in either form, the value is the tail of argv[i] */
-            memset(argv[i] + strlen(argv[i]) - strlen(value), 'x', strlen(value));
     }
     return 0;
 }

@@ -23,7 +23,7 @@ enum opt_type {
 };
 
 enum opt_traits {
-    OPT_SECRET = 1,  /* its flag's value is wiped from the argument vector, so from ps(1) */
+    OPT_SECRET = 1,  /* no flag takes it: every user of the machine may read a command line */
     OPT_COMMAND = 2, /* command line only: --help and the like */
     OPT_FILE = 4,    /* names the configuration file */
 };
@@ -52,7 +52,8 @@ struct opt_table {
 
 /* Fills `options`, whose fields the rows' offsets name, from all four sources. Returns 0, or
  * -EINVAL with a one-line message in `error` that names the option, its range and, for an unknown
- * one, the closest known name. Wipes the values of secret flags in `argv`. Whatever it returns,
+ * one, the closest known name. Wipes `argv` of the value of a secret
+ * that was given as a flag. Whatever it returns,
  * opt_free() releases the fields. Called by: main. */
 int opt_load(const struct opt_table *table, void *options, int argc, char **argv,
              char error[OPT_ERROR_BYTES]) MUST_CHECK;

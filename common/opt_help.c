@@ -12,6 +12,10 @@ static void print_choices(const struct opt_row *row, FILE *out)
 
 static void print_flag(const struct opt_row *row, FILE *out)
 {
+    if (row->traits & OPT_SECRET) {
+        fprintf(out, "%s=%s", row->environment, row->metavar);
+        return;
+    }
     fprintf(out, "--%s", row->name);
     if (row->type == OPT_CHOICE) {
         fputc(' ', out);
@@ -46,7 +50,9 @@ void opt_print_help(const struct opt_table *table, FILE *out)
         }
         if (row->fallback && *row->fallback)
             fprintf(out, " [default: %s]", row->fallback);
-        if (row->environment)
+        if (row->traits & OPT_SECRET)
+            fprintf(out, " [no flag; configuration file: %s]", row->name);
+        else if (row->environment)
             fprintf(out, " [env: %s]", row->environment);
         fputc('\n', out);
     }
@@ -60,7 +66,10 @@ void opt_print_markdown(const struct opt_table *table, FILE *out)
     for (size_t i = 0; i < table->count; i++) {
         const struct opt_row *row = &table->rows[i];
 
-        fprintf(out, "| `--%s` | ", row->name);
+        if (row->traits & OPT_SECRET)
+            fputs("| none | ", out);
+        else
+            fprintf(out, "| `--%s` | ", row->name);
         if (row->environment)
             fprintf(out, "`%s`", row->environment);
         fputs(" | ", out);
@@ -70,7 +79,10 @@ void opt_print_markdown(const struct opt_table *table, FILE *out)
         print_range(row, out);
         for (int c = 0; row->type == OPT_CHOICE && row->choices[c]; c++)
             fprintf(out, "%s`%s`", c ? ", " : "", row->choices[c]);
-        fprintf(out, " | %s |\n", row->help);
+        fprintf(out, " | %s", row->help);
+        if (row->traits & OPT_SECRET)
+            fprintf(out, " (in the configuration file: `%s`)", row->name);
+        fputs(" |\n", out);
     }
 }
 
@@ -89,21 +101,32 @@ static void print_roff_text(const char *text, FILE *out)
     }
 }
 
+/* The line of an entry that names the option. */
+static void print_roff_tag(const struct opt_row *row, FILE *out)
+{
+    if (row->traits & OPT_SECRET) {
+        fprintf(out, "\\fB%s\\fR=\\fI%s\\fR\n", row->environment, row->metavar);
+        return;
+    }
+    fputs("\\fB\\-\\-", out);
+    print_roff_text(row->name, out);
+    fputs("\\fR", out);
+    if (row->type == OPT_CHOICE) {
+        fputc(' ', out);
+        print_choices(row, out);
+    } else if (row->type != OPT_FLAG) {
+        fprintf(out, " \\fI%s\\fR", row->metavar);
+    }
+    fputc('\n', out);
+}
+
 void opt_print_roff(const struct opt_table *table, FILE *out)
 {
     for (size_t i = 0; i < table->count; i++) {
         const struct opt_row *row = &table->rows[i];
 
-        fputs(".TP\n\\fB\\-\\-", out);
-        print_roff_text(row->name, out);
-        fputs("\\fR", out);
-        if (row->type == OPT_CHOICE) {
-            fputc(' ', out);
-            print_choices(row, out);
-        } else if (row->type != OPT_FLAG) {
-            fprintf(out, " \\fI%s\\fR", row->metavar);
-        }
-        fputc('\n', out);
+        fputs(".TP\n", out);
+        print_roff_tag(row, out);
         print_roff_text(row->help, out);
         fputs(".\n", out);
         if (row->type == OPT_NUMBER) {
@@ -111,8 +134,13 @@ void opt_print_roff(const struct opt_table *table, FILE *out)
             print_range(row, out);
             fputs(".\n", out);
         }
-        if (row->environment)
+        if (row->traits & OPT_SECRET) {
+            fputs("No flag; in the configuration file: ", out);
+            print_roff_text(row->name, out);
+            fputs(".\n", out);
+        } else if (row->environment) {
             fprintf(out, "Environment: \\fB%s\\fR.\n", row->environment);
+        }
         if (row->fallback && *row->fallback) {
             fputs("Default: ", out);
             print_roff_text(row->fallback, out);

@@ -2,6 +2,7 @@
  * the README's table and the manual page. */
 #include "server/config.h"
 
+#include "common/secret.h"
 #include "common/utf8.h"
 
 #include <arpa/inet.h>
@@ -14,7 +15,6 @@
 #include <unistd.h>
 
 #define MAX_WORKERS     256
-#define PASSWORD_BYTES  1024
 #define HOST_NAME_BYTES 256
 
 /* protobuf-c gives up on a message of 2^27 - 16 fields, and proto/packet.c does not; at 255 MiB or
@@ -57,9 +57,11 @@ static const struct opt_row rows[] = {
     TEXT(redis_username, "redis-username", "REDIS_USERNAME", NULL, "NAME",
          "Redis user (ACL) to log in as, with the password"),
     {"redis-password", "REDIS_PASSWORD", OPT_STRING, FIELD(redis_password), NULL, 0, 0, NULL,
-     "PASSWORD", "Redis password; a file or the environment is safer than a flag", OPT_SECRET},
+     "PASSWORD", "Redis password", OPT_SECRET},
     TEXT(redis_password_file, "redis-password-file", "REDIS_PASSWORD_FILE", NULL, "PATH",
-         "file whose first line is the Redis password"),
+         "file whose first line is the Redis password; read at each connect, so that it can be "
+         "replaced "
+         "without a restart"),
     NUMBER(redis_db, "redis-db", "REDIS_DB", "0", 0, 65535, "Redis database"),
     TEXT(redis_key, "redis-key", "REDIS_KEY", "device_metrics", "KEY",
          "Redis hash of the counts; all other keys of tallyd start with it and a colon"),
@@ -150,23 +152,34 @@ const struct opt_table config_table = {
     .count = ARRAY_LENGTH(rows),
 };
 
-static int read_password(struct config *config, char error[OPT_ERROR_BYTES])
+/* The password itself is read where it is needed (aggregator/redis.c); a file that cannot be read
+ * is better told here, before anything starts. */
+static int check_password_file(const struct config *config, char error[OPT_ERROR_BYTES])
 {
-    char line[PASSWORD_BYTES];
-    FILE *file = fopen(config->redis_password_file, "re");
+    char secret[SECRET_BYTES], why[SECRET_ERROR_BYTES];
+    int result = secret_read(config->redis_password_file, secret, why);
 
-    if (!file || !fgets(line, sizeof line, file)) {
-        snprintf(error, OPT_ERROR_BYTES, "--redis-password-file: cannot read %.200s: %s",
-                 config->redis_password_file, file ? "it is empty" : strerror(errno));
-        if (file)
-            fclose(file);
+    secret_wipe(secret);
+    if (!result)
+        return 0;
+    snprintf(error, OPT_ERROR_BYTES, "--redis-password-file: cannot read %.200s: %s",
+             config->redis_password_file, why);
+    return -EINVAL;
+}
+
+static int check_login(const struct config *config, char error[OPT_ERROR_BYTES])
+{
+    if (config->redis_password && config->redis_password_file) {
+        snprintf(error, OPT_ERROR_BYTES,
+                 "REDIS_PASSWORD and --redis-password-file: give one of them, not both");
         return -EINVAL;
     }
-    fclose(file);
-    line[strcspn(line, "\r\n")] = '\0';
-    free(config->redis_password);
-    config->redis_password = strdup(line);
-    return config->redis_password ? 0 : -ENOMEM;
+    if (config->redis_username && !config->redis_password && !config->redis_password_file) {
+        snprintf(error, OPT_ERROR_BYTES,
+                 "--redis-username: a password is needed with it; give --redis-password-file");
+        return -EINVAL;
+    }
+    return config->redis_password_file ? check_password_file(config, error) : 0;
 }
 
 /* A host name and a port, so that two instances on one host do not fence each other. */
@@ -225,19 +238,10 @@ int config_load(struct config *config, int argc, char **argv, char error[OPT_ERR
                  config->bind);
         return -EINVAL;
     }
-    if (config->redis_password && config->redis_password_file) {
-        snprintf(error, OPT_ERROR_BYTES,
-                 "--redis-password and --redis-password-file: give one of them, not both");
-        return -EINVAL;
-    }
-    if (config->redis_password_file && (result = read_password(config, error)))
+    if ((result = check_login(config, error)))
         return result;
     if (!config->instance && (result = name_instance(config)))
         return result;
-    if (config->redis_username && !config->redis_password) {
-        snprintf(error, OPT_ERROR_BYTES, "--redis-username: a password is needed with it");
-        return -EINVAL;
-    }
     if (!config->workers)
         config->workers = usable_cores();
     return 0;

@@ -39,10 +39,10 @@ struct config {
 
 extern const struct opt_table config_table;
 
-/* Fills `config` from the command line, the environment and the file, reads the password file,
- * and works out what depends on the machine (instance, workers). Returns 0, or a negative errno
- * with one line in `error`. Whatever it returns, config_free() releases the fields. Called by:
- * main. */
+/* Fills `config` from the command line, the environment and the file, checks the password
+ * file, and works out what depends on the machine (instance, workers). Returns 0, or a negative
+ * errno with one line in `error`. Whatever it returns, config_free() releases the fields. Called
+ * by: main. */
 int config_load(struct config *config, int argc, char **argv,
                 char error[OPT_ERROR_BYTES]) MUST_CHECK;
 void config_free(struct config *config);

@@ -51,6 +51,7 @@ static struct redis_options redis_options(const struct config *config)
         .socket = config->redis_socket,
         .username = config->redis_username,
         .password = config->redis_password,
+        .password_file = config->redis_password_file,
         .db = config->redis_db,
         .key = config->redis_key,
     };

@@ -22,6 +22,7 @@ struct options {
     uint64_t limit;
     int format;
     char *password;
+    char *password_file;
     char *config;
     bool check;
     bool fast;
@@ -40,6 +41,8 @@ static const struct opt_row rows[] = {
     {"log-format", "T_FORMAT", OPT_CHOICE, AT(format), "text", 0, 0, formats, "F", "the format", 0},
     {"password", "T_PASSWORD", OPT_STRING, AT(password), NULL, 0, 0, NULL, "P", "a secret",
      OPT_SECRET},
+    {"password-file", "T_PASSWORD_FILE", OPT_STRING, AT(password_file), NULL, 0, 0, NULL, "PATH",
+     "a secret's file", 0},
     {"config", NULL, OPT_STRING, AT(config), NULL, 0, 0, NULL, "FILE", "the configuration file",
      OPT_COMMAND | OPT_FILE},
     {"check-config", NULL, OPT_FLAG, AT(check), NULL, 0, 0, NULL, NULL, "check, and stop",

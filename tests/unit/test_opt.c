@@ -1,4 +1,4 @@
-/* Options: where a value comes from, in which forms, and what becomes of secrets. */
+/* Options: where a value comes from, and in which forms. */
 #include "tests/unit/opt_run.h"
 
 static void load_nothing_given_takes_defaults(void **state)
@@ -109,20 +109,16 @@ static void load_command_flag_is_taken_on_the_command_line(void **state)
     assert_true(run->options.check);
 }
 
-static void load_secret_is_wiped_from_arguments(void **state)
+static void load_secret_comes_by_environment_or_file(void **state)
 {
     struct run *run = *state;
 
-    argument(run, "--password=hunter2");
-    argument(run, "--password");
-    argument(run, "s3cret");
-    argument(run, "--host=stays");
+    config_file(run, "password = from-file\n");
     load(run);
-    assert_string_equal(run->options.password, "s3cret");
-    assert_string_equal(run->argv[1], "--password=xxxxxxx");
-    assert_string_equal(run->argv[2], "--password");
-    assert_string_equal(run->argv[3], "xxxxxx");
-    assert_string_equal(run->argv[4], "--host=stays");
+    assert_string_equal(run->options.password, "from-file");
+    setenv("T_PASSWORD", "from-environment", 1);
+    load(run);
+    assert_string_equal(run->options.password, "from-environment");
 }
 
 int main(void)
@@ -137,7 +133,7 @@ int main(void)
         RUN(load_boolean_words_are_taken),
         RUN(load_largest_number_is_taken),
         RUN(load_command_flag_is_taken_on_the_command_line),
-        RUN(load_secret_is_wiped_from_arguments),
+        RUN(load_secret_comes_by_environment_or_file),
     };
 
     return cmocka_run_group_tests_name("opt", tests, NULL, NULL);

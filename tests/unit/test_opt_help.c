@@ -24,10 +24,34 @@ static void print_help_and_tables_name_every_option(void **state)
     }
 }
 
+/* A secret has no flag, so no text may show one. */
+static void print_secret_shows_no_flag(void **state)
+{
+    void (*const printers[])(const struct opt_table *,
+                             FILE *) = {opt_print_help, opt_print_markdown, opt_print_roff};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(printers); i++) {
+        char *text = NULL;
+        size_t size = 0;
+        FILE *out = open_memstream(&text, &size);
+
+        assert_non_null(out);
+        printers[i](&table, out);
+        fclose(out);
+        assert_non_null(strstr(text, "T_PASSWORD"));
+        assert_null(strstr(text, "--password "));
+        assert_null(strstr(text, "--password`"));
+        assert_null(strstr(text, "\\-\\-password\\fR"));
+        free(text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(print_help_and_tables_name_every_option),
+        cmocka_unit_test(print_secret_shows_no_flag),
     };
 
     return cmocka_run_group_tests_name("opt_help", tests, NULL, NULL);

@@ -66,12 +66,34 @@ static void load_missing_value_is_refused(void **state)
     load_fails(run, "--port needs a value: --port N");
 }
 
+static void load_secret_as_a_flag_is_wiped_and_says_what_to_use(void **state)
+{
+    static const char *const forms[][2] = {{"--password=hunter2", NULL}, {"--password", "hunter2"}};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(forms); i++) {
+        struct run *run = *state;
+
+        run->argc = 1;
+        for (size_t part = 0; part < 2 && forms[i][part]; part++)
+            argument(run, forms[i][part]);
+        load_fails(run, "set T_PASSWORD in the environment, or give --password-file");
+        assert_null(strstr(run->error, "hunter2"));
+        assert_null(run->options.password);
+        assert_null(strstr(run->argv[1], "hunter2"));
+        assert_string_equal(run->argv[run->argc - 1] + strlen(run->argv[run->argc - 1]) - 7,
+                            "xxxxxxx");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        RUN(load_bad_number_names_option_and_range), RUN(load_bad_value_names_its_source),
-        RUN(load_bad_choice_lists_choices),          RUN(load_unknown_option_names_the_closest),
+        RUN(load_bad_number_names_option_and_range),
+        RUN(load_bad_value_names_its_source),
+        RUN(load_bad_choice_lists_choices),
+        RUN(load_unknown_option_names_the_closest),
         RUN(load_missing_value_is_refused),
+        RUN(load_secret_as_a_flag_is_wiped_and_says_what_to_use),
     };
 
     return cmocka_run_group_tests_name("opt_refusal", tests, NULL, NULL);

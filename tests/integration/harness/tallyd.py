@@ -38,7 +38,8 @@ def run(*arguments, environment=None, timeout=10):
 
 class Tallyd:
     """Started by start(). `options` are named as on the command line, with underscores:
-    flush_interval_ms=10. One that is None is left out. `open_files` bounds its descriptors.
+    flush_interval_ms=10. One that is None is left out; redis_password goes into the environment,
+    the only place for it. `open_files` bounds its descriptors.
     Unless a test says otherwise, HTTP reads Redis for each request, so that /metrics is exact."""
 
     def __init__(self, directory, redis_port, environment=None, open_files=None, **options):
@@ -57,6 +58,9 @@ class Tallyd:
             "http_refresh_ms": 0,
             "http_connections": 100,  # threads, of which a sanitizer makes much
         } | options
+        password = self.options.pop("redis_password", None)
+        if password is not None:
+            self.environment["REDIS_PASSWORD"] = password
         self.process = None
 
     @property

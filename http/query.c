@@ -109,9 +109,11 @@ void query_free(struct query *query)
 const struct query_pair *query_find(const struct query *query, const char *name,
                                     const struct query_pair *from)
 {
-    const struct query_pair *end = query->pairs + query->count;
+    const struct query_pair *pair = from ? from : query->pairs;
 
-    for (const struct query_pair *pair = from ? from : query->pairs; pair < end; pair++) {
+    if (!query->count) /* there is no array to point into */
+        return NULL;
+    for (; pair < query->pairs + query->count; pair++) {
         if (!strcmp(pair->name, name))
             return pair;
     }
@@ -127,23 +129,30 @@ int query_single(const struct query *query, const char *name, const struct query
     return 0;
 }
 
+/* Reads digits, of which there must be one, and nothing else; false also past 64 bits. */
+static bool read_digits(const struct query_pair *pair, uint64_t *number)
+{
+    *number = 0;
+    for (size_t i = 0; i < pair->length; i++) {
+        unsigned digit = (unsigned)pair->value[i] - '0';
+
+        if (digit > 9 || __builtin_mul_overflow(*number, 10, number) ||
+            __builtin_add_overflow(*number, digit, number))
+            return false;
+    }
+    return pair->length > 0;
+}
+
 int query_number(const struct query *query, const char *name, uint64_t low, uint64_t high,
                  uint64_t *value, struct query_error *error)
 {
     const struct query_pair *pair;
-    uint64_t number = 0;
+    uint64_t number;
     int result = query_single(query, name, &pair, error);
 
     if (result || !pair)
         return result;
-    for (size_t i = 0; i < pair->length && number <= high; i++) {
-        unsigned digit = (unsigned)pair->value[i] - '0';
-
-        number = digit > 9 || number > (UINT64_MAX - digit) / 10 ? UINT64_MAX : 10 * number + digit;
-        if (digit > 9)
-            break;
-    }
-    if (pair->length == 0 || number < low || number > high)
+    if (!read_digits(pair, &number) || number < low || number > high)
         return query_fail(error, name, "it must be a whole number from %llu to %llu",
                           (unsigned long long)low, (unsigned long long)high);
     *value = number;

@@ -191,12 +191,12 @@ static void note_trouble(struct flusher *flusher, const char *why)
     flusher->backoff_ms = flusher->backoff_ms ? flusher->backoff_ms * 2 : FIRST_BACKOFF_MS;
     if (flusher->backoff_ms > MAX_BACKOFF_MS)
         flusher->backoff_ms = MAX_BACKOFF_MS;
-    if (log_limit_allows(&flusher->trouble_limit))
-        log_warn("Redis: %s; %s", why,
-                 flusher->reached
-                     ? "counting goes on, Acks wait, and past the grace time new streams are "
-                       "refused"
-                     : "new streams are refused until it can be used");
+    log_event(LOG_WARN,
+              &(struct log_about){.kind = "redis_trouble", .limit = &flusher->trouble_limit},
+              "Redis: %s; %s", why,
+              flusher->reached
+                  ? "counting goes on, Acks wait, and past the grace time new streams are refused"
+                  : "new streams are refused until it can be used");
     if (stopping(flusher)) {
         nap(flusher, FIRST_BACKOFF_MS);
     } else {
@@ -228,8 +228,10 @@ static bool settle_batch(struct flusher *flusher)
     flusher->values.committed += packets - refused;
     if (batch->quarantine)
         flusher->values.quarantined += packets - refused;
-    if (refused && log_limit_allows(&flusher->refused_limit))
-        log_error("Redis refuses counts in %s%s: the key is no hash, or a field of it no 64-bit "
+    if (refused)
+        log_event(LOG_ERROR,
+                  &(struct log_about){.kind = "redis_refuses", .limit = &flusher->refused_limit},
+                  "Redis refuses counts in %s%s: the key is no hash, or a field of it no 64-bit "
                   "integer; %" PRIu64 " packets go to %s:quarantine",
                   flusher->options.redis.key, batch->quarantine ? ":quarantine" : "", refused,
                   flusher->options.redis.key);

@@ -9,13 +9,15 @@
 
 #include "common/compiler.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 enum log_format { LOG_TEXT, LOG_JSON };
 
-/* Sets level and format for the whole process. Called by main, before other threads start. */
+/* Sets level and format for the whole process. Called by: main, at its start and when it reads its
+ * configuration again. */
 void log_configure(enum log_level level, enum log_format format);
 
 /* Writes one line, if `level` is at least the configured one. A message is one sentence without a
@@ -29,21 +31,35 @@ void log_write(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
 #define log_error(...) log_write(LOG_ERROR, __VA_ARGS__)
 
 /*
- * At most one line of a kind every LOG_LIMIT_MS. The owner embeds one zeroed struct a kind and is
- * the only thread that uses it:
- *
- *     if (log_limit_allows(&w->bad_peer_limit))
- *         log_warn("... (%" PRIu64 " more like it were not shown)", w->bad_peer_limit.suppressed);
+ * At most one line of a kind every LOG_LIMIT_MS. Whoever logs embeds one zeroed struct a kind; the
+ * line that is written tells how many were held back since the one before.
  */
 #define LOG_LIMIT_MS 5000
 
 struct log_limit {
-    uint64_t next_ms;    /* no line before this time */
-    uint64_t muted;      /* kept back since the last line */
-    uint64_t suppressed; /* kept back between the last two lines, for the message */
+    _Atomic uint64_t next_ms;    /* no line before this time */
+    _Atomic uint64_t muted;      /* held back since the last line */
+    _Atomic uint64_t suppressed; /* held back between the last two lines, for the message */
 };
 
-/* True when a line may be written now. Thread: the owner of `limit`. */
+/* What a line tells beside its message, in members of their own: `message kind=flood peer=...` as
+ * text, {"message": ..., "kind": "flood", "peer": ...} as JSON. Borrowed during the call. A secret
+ * is never among it. */
+struct log_about {
+    const char *kind;        /* what happened, by a lasting name that a program can look for */
+    const char *peer;        /* who did it: an address. NULL: nobody */
+    const char *request_id;  /* of the call that it is about; the client got the same. NULL: none */
+    struct log_limit *limit; /* the kind's. NULL: every line is written */
+};
+
+/* Writes one line like log_write(), unless the kind's limit holds it back; then it is counted, and
+ * the next line of the kind has the number as "held_back". A line below the level is not counted.
+ */
+void log_event(enum log_level level, const struct log_about *about, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+
+/* True when a line may be written now; `limit->suppressed` then says how many were not since the
+ * last one. For lines that are written by log_write(). */
 bool log_limit_allows(struct log_limit *limit);
 
 #endif

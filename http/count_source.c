@@ -245,10 +245,11 @@ enum count_source_result count_source_read_all(struct count_source *source, cons
         snapshot_destroy(scan.snapshot);
         return result;
     }
-    if (scan.left_out && log_limit_allows(&source->bad_field))
-        log_warn("%zu fields of the Redis hash %s are left out of /metrics: their values are no "
-                 "64-bit integers, or their names are empty, huge or not UTF-8",
-                 scan.left_out, source->options->key);
+    if (scan.left_out)
+        log_event(LOG_WARN, &(struct log_about){.kind = "bad_field", .limit = &source->bad_field},
+                  "%zu fields of the Redis hash %s are left out of /metrics: their values are no "
+                  "64-bit integers, or their names are empty, huge or not UTF-8",
+                  scan.left_out, source->options->key);
     *snapshot = scan.snapshot;
     return COUNT_SOURCE_OK;
 }

@@ -170,6 +170,73 @@ static void write_long_message_is_cut_within_one_whole_line(void **state)
     }
 }
 
+static const char *behind_head(const char *line)
+{
+    return line + strlen("2026-01-01T00:00:00.000Z info  main     ");
+}
+
+static void event_has_its_fields_behind_the_message(void **state)
+{
+    const struct log_about about = {.kind = "flood", .peer = "192.0.2.1:5", .request_id = "a-1"};
+
+    (void)state;
+    log_configure(LOG_INFO, LOG_TEXT);
+    log_event(LOG_INFO, &about, "closed %d", 1);
+    assert_string_equal(behind_head(printed()),
+                        "closed 1 kind=flood peer=192.0.2.1:5 request_id=a-1\n");
+    log_event(LOG_INFO, &(struct log_about){.request_id = "a-2"}, "x");
+    assert_string_equal(behind_head(printed()), "x request_id=a-2\n");
+    log_configure(LOG_INFO, LOG_JSON);
+    log_event(LOG_INFO, &about, "closed %d", 1);
+    assert_string_equal(strstr(printed(), "\"message\""),
+                        "\"message\":\"closed 1\",\"kind\":\"flood\",\"peer\":\"192.0.2.1:5\","
+                        "\"request_id\":\"a-1\"}\n");
+}
+
+static void event_with_hostile_fields_stays_one_whole_line(void **state)
+{
+    static const char *const fillers[] = {"x", "\n", "\"", "\\", "\xff", "\xf0\x9f\x8c\xa1"};
+
+    (void)state;
+    log_configure(LOG_INFO, LOG_JSON);
+    for (size_t i = 0; i < ARRAY_LENGTH(fillers); i++) {
+        char long_text[3000] = "";
+        const struct log_about about = {.kind = long_text, .peer = long_text, .request_id = "id"};
+        const char *line;
+
+        while (strlen(long_text) + 8 < sizeof long_text)
+            strcat(long_text, fillers[i]);
+        log_event(LOG_INFO, &about, "%s", long_text);
+        line = printed();
+        assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+        assert_string_equal(line + strlen(line) - strlen(",\"request_id\":\"id\"}\n"),
+                            ",\"request_id\":\"id\"}\n");
+    }
+}
+
+static void event_of_a_kind_is_limited_and_tells_how_many_were_held_back(void **state)
+{
+    struct log_limit limit = {0};
+    const struct log_about about = {.kind = "flood", .limit = &limit};
+
+    (void)state;
+    log_configure(LOG_INFO, LOG_TEXT);
+    log_event(LOG_DEBUG, &about, "below the level, so not of the limit's concern");
+    assert_string_equal(printed(), "");
+    log_event(LOG_INFO, &about, "a");
+    assert_string_equal(behind_head(printed()), "a kind=flood\n");
+    for (int i = 0; i < 3; i++)
+        log_event(LOG_INFO, &about, "b");
+    assert_string_equal(printed(), "");
+    limit.next_ms = clock_now_ms(); /* as if the time had passed */
+    log_event(LOG_INFO, &about, "c");
+    assert_string_equal(behind_head(printed()), "c kind=flood held_back=3\n");
+    limit.next_ms = clock_now_ms();
+    log_configure(LOG_INFO, LOG_JSON);
+    log_event(LOG_INFO, &about, "d");
+    assert_non_null(strstr(printed(), "\"message\":\"d\",\"kind\":\"flood\"}\n"));
+}
+
 static void limit_fresh_allows_one_then_mutes(void **state)
 {
     struct log_limit limit = {0};
@@ -209,6 +276,9 @@ int main(void)
         DIVERTED(write_keeps_errno),
         DIVERTED(write_hostile_message_cannot_break_the_line),
         DIVERTED(write_long_message_is_cut_within_one_whole_line),
+        DIVERTED(event_has_its_fields_behind_the_message),
+        DIVERTED(event_with_hostile_fields_stays_one_whole_line),
+        DIVERTED(event_of_a_kind_is_limited_and_tells_how_many_were_held_back),
         cmocka_unit_test(limit_fresh_allows_one_then_mutes),
         cmocka_unit_test(limit_after_its_time_allows_and_tells_what_was_muted),
     };

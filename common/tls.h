@@ -4,7 +4,7 @@
  * The context itself never changes; each handshake takes the certificate and the key (and the
  * clients' CA) that are in force at that moment, so a reload needs no new listener and disturbs no
  * connection. TLS 1.2 and 1.3; in 1.2 only AEAD ciphers with forward secrecy; no renegotiation, no
- * compression.
+ * compression, no resumption.
  *
  * tls_connect_context() is the other side, for clients of ours: tally-send, the health check.
  */
@@ -18,6 +18,7 @@
 #define TLS_ERROR_BYTES 512
 
 struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
+struct ssl_st;     /* its SSL */
 struct tls;
 
 /* Files in PEM; borrowed during the call. */
@@ -27,29 +28,47 @@ struct tls_files {
     const char *client_ca; /* who signs the clients' certificates; NULL: none is asked for */
 };
 
-/* Reads the files. Returns NULL with one line in `error` that names the file. Called by: main. */
+/* Reads the files. Returns NULL with one line in `error` that names the file. A certificate that
+ * has expired, and a key that everybody may read, are no errors: the log has a warning. Called by:
+ * main. */
 struct tls *tls_create(const struct tls_files *files, char error[TLS_ERROR_BYTES]) MUST_CHECK;
 
-/* NULL does nothing. Its contexts live on while connections use them. Called by: main. */
+/* Its contexts live on while connections use them, but no handshake may begin any more. NULL does
+ * nothing. Called by: main. */
 void tls_destroy(struct tls *tls);
 
 /* Reads files again. Returns 0, or -EINVAL with `error`; then nothing has changed. Handshakes that
- * begin later use the new ones. Called by: main; while other threads shake hands. */
+ * begin later use the new ones. A certificate that has expired is refused here unless the one in
+ * force has expired too. Called by: main; while other threads shake hands. */
 int tls_reload(struct tls *tls, const struct tls_files *files,
                char error[TLS_ERROR_BYTES]) MUST_CHECK;
 
-/* A context for a server of one protocol, by its ALPN name ("h2"): a client that offers ALPN
- * without it is refused; one that offers none is too when `alpn_required` is set. When there is a
- * client CA, a client must show a certificate that it signed if `certificate_required` is set; if
- * not, it may show one, and a wrong one is refused. Owned by `tls`. Returns NULL when memory is
+/* A context for a server of one protocol, by its ALPN name ("h2"), a literal: a client that offers
+ * ALPN without it is refused; one that offers none is too when `alpn_required` is set. When there
+ * is a client CA, a client must show a certificate that it signed if `certificate_required` is set;
+ * if not, it may show one, and a wrong one is refused. Owned by `tls`. Returns NULL when memory is
  * short. Called by: main. */
 struct ssl_ctx_st *tls_context(struct tls *tls, const char *alpn, bool alpn_required,
                                bool certificate_required) MUST_CHECK;
+
+/* For tls_connect_context(): trust whom the system trusts. */
+#define TLS_SYSTEM_CA ""
 
 /* A context for clients: trusts `ca` (NULL: nobody is verified), and shows a certificate if `cert`
  * and `key` are not NULL. The caller frees it with SSL_CTX_free(). Returns NULL with `error`. */
 struct ssl_ctx_st *tls_connect_context(const char *ca, const char *cert, const char *key,
                                        const char *alpn, char error[TLS_ERROR_BYTES]) MUST_CHECK;
+
+/* Makes a client's connection ask for the server of this name (a DNS name or an IP address) and
+ * take no other, if its context verifies at all. Returns 0 or -ENOMEM. */
+int tls_expect_name(struct ssl_st *ssl, const char *name) MUST_CHECK;
+
+/* True when the peer has shown a certificate, and it was verified. After the handshake. */
+bool tls_peer_verified(const struct ssl_st *ssl);
+
+/* Why a handshake failed, in one line: what is wrong with the peer's certificate, or what OpenSSL
+ * says. Right after the call that failed. Forgets OpenSSL's errors. Returns `out`. */
+const char *tls_handshake_error(const struct ssl_st *ssl, char out[TLS_ERROR_BYTES]);
 
 /* What OpenSSL says went wrong last in this thread, in one line; forgets it. Returns `out`. */
 const char *tls_last_error(char out[TLS_ERROR_BYTES]);

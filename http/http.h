@@ -21,6 +21,7 @@
 #include "common/balance.h"
 #include "common/compiler.h"
 #include "common/stats.h"
+#include "common/tls.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -50,6 +51,9 @@ struct http_options {
     struct stats_flusher *flusher;
     struct balance *balance;
     const atomic_bool *draining; /* set by main */
+
+    struct tls *tls; /* speak TLS only; NULL: none */
+    uint64_t handshake_timeout_ms;
 };
 
 struct http_server;

@@ -48,7 +48,7 @@ static const struct opt_row rows[] = {
          "is "
          "built with it)"),
     NUMBER(grpc_port, "grpc-port", "GRPC_PORT", "50051", 1, 65535,
-           "port for gRPC: HTTP/2 without TLS, prior knowledge"),
+           "port for gRPC: HTTP/2 with prior knowledge, or over TLS with --tls-cert"),
     NUMBER(http_port, "http-port", "HTTP_PORT", "8000", 1, 65535, "port for HTTP"),
     TEXT(redis_host, "redis-host", "REDIS_HOST", "localhost", "HOST", "where Redis runs"),
     NUMBER(redis_port, "redis-port", "REDIS_PORT", "6379", 1, 65535, "Redis's port"),
@@ -216,6 +216,28 @@ static bool is_name(const char *text)
     return *text && utf8_is_valid((const uint8_t *)text, strlen(text));
 }
 
+static int check_tls(const struct config *config, char error[OPT_ERROR_BYTES])
+{
+    if (!config->tls_cert != !config->tls_key)
+        snprintf(error, OPT_ERROR_BYTES, "--tls-cert and --tls-key: one needs the other");
+    else if (config->tls_client_ca && !config->tls_cert)
+        snprintf(error, OPT_ERROR_BYTES,
+                 "--tls-client-ca: --tls-cert and --tls-key are needed with it");
+    else
+        return 0;
+    return -EINVAL;
+}
+
+bool config_tls_files(const struct config *config, struct tls_files *files)
+{
+    *files = (struct tls_files){
+        .cert = config->tls_cert,
+        .key = config->tls_key,
+        .client_ca = config->tls_client_ca,
+    };
+    return config->tls_cert;
+}
+
 int config_load(struct config *config, int argc, char **argv, char error[OPT_ERROR_BYTES])
 {
     int result = opt_load(&config_table, config, argc, argv, error);
@@ -238,7 +260,7 @@ int config_load(struct config *config, int argc, char **argv, char error[OPT_ERR
                  config->bind);
         return -EINVAL;
     }
-    if ((result = check_login(config, error)))
+    if ((result = check_login(config, error)) || (result = check_tls(config, error)))
         return result;
     if (!config->instance && (result = name_instance(config)))
         return result;

@@ -7,6 +7,7 @@
 
 #include "common/compiler.h"
 #include "common/opt.h"
+#include "common/tls.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -46,5 +47,8 @@ extern const struct opt_table config_table;
 int config_load(struct config *config, int argc, char **argv,
                 char error[OPT_ERROR_BYTES]) MUST_CHECK;
 void config_free(struct config *config);
+
+/* The files of TLS, borrowed from `config`. Returns false when there is to be no TLS. */
+bool config_tls_files(const struct config *config, struct tls_files *files);
 
 #endif

@@ -73,6 +73,25 @@ static int check_health(const struct config *config)
     return error ? 1 : 0;
 }
 
+/* The rest of --check-config: the options are in order, and so are the files that they name? */
+static int check_files(const struct config *config)
+{
+    char error[TLS_ERROR_BYTES];
+    struct tls_files files;
+    struct tls *tls;
+
+    if (config_tls_files(config, &files)) {
+        tls = tls_create(&files, error);
+        if (!tls) {
+            fprintf(stderr, "tallyd: %s\n", error);
+            return EXIT_WRONG_OPTIONS;
+        }
+        tls_destroy(tls);
+    }
+    puts("tallyd: the options are valid");
+    return 0;
+}
+
 /* Does what the options ask for. */
 static int act(const struct config *config)
 {
@@ -84,10 +103,8 @@ static int act(const struct config *config)
         puts("tallyd " TALLYD_VERSION);
         return 0;
     }
-    if (config->check_config) {
-        puts("tallyd: the options are valid");
-        return 0;
-    }
+    if (config->check_config)
+        return check_files(config);
     if (config->healthcheck)
         return check_health(config);
     log_configure((enum log_level)config->log_level, (enum log_format)config->log_format);

@@ -6,6 +6,7 @@
 #include "aggregator/flusher.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/tls.h"
 #include "http/http.h"
 #include "server/acceptor.h"
 #include "server/worker.h"
@@ -37,6 +38,7 @@ struct server {
     struct commits *commits;
     struct flusher *flusher;
     struct http_server *http;
+    struct tls *tls; /* NULL: none */
     size_t workers_running;
     atomic_bool draining; /* read by HTTP's threads */
 };
@@ -140,6 +142,16 @@ static int start_threads(struct server *server)
     return error ? error : flusher_start(server->flusher);
 }
 
+static int create_tls(struct server *server, char error[OPT_ERROR_BYTES])
+{
+    struct tls_files files;
+
+    if (!config_tls_files(server->config, &files))
+        return 0;
+    server->tls = tls_create(&files, error);
+    return server->tls ? 0 : -EINVAL;
+}
+
 static struct http_server *start_http(struct server *server, char error[OPT_ERROR_BYTES])
 {
     const struct config *config = server->config;
@@ -160,6 +172,8 @@ static struct http_server *start_http(struct server *server, char error[OPT_ERRO
         .flusher = server->flusher_stats,
         .balance = &server->balance,
         .draining = &server->draining,
+        .tls = server->tls,
+        .handshake_timeout_ms = config->handshake_timeout_ms,
     };
 
     return http_start(&options, error);
@@ -205,6 +219,8 @@ struct server *server_start(const struct config *config, char error[OPT_ERROR_BY
     server->worker_count = (size_t)config->workers;
     server->wake_fd = server->event_fd = -1;
     balance_init(&server->balance);
+    if (create_tls(server, error))
+        goto err;
     if ((result = create_parts(server)))
         goto err_result;
     /* Both ports before the flusher: the epoch that it takes fences whoever has this name. */
@@ -351,6 +367,7 @@ void server_destroy(struct server *server)
     free(server->workers);
     free(server->cuts);
     acceptor_destroy(server->acceptor);
+    tls_destroy(server->tls);
     if (server->wake_fd >= 0)
         close(server->wake_fd);
     if (server->event_fd >= 0)

@@ -3,6 +3,7 @@
 #include "server/config.h"
 #include "tests/unit/unit.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -172,6 +173,35 @@ static void load_password_twice_is_refused(void **state)
     unsetenv("REDIS_PASSWORD");
 }
 
+static void load_tls_options_need_each_other(void **state)
+{
+    struct run *run = *state;
+    struct tls_files files;
+
+    argument(run, "--tls-cert=c.pem");
+    assert_int_equal(load_again(run), -EINVAL);
+    assert_string_equal(run->error, "--tls-cert and --tls-key: one needs the other");
+    argument(run, "--tls-key=k.pem");
+    argument(run, "--tls-client-ca=a.pem");
+    assert_int_equal(load_again(run), 0);
+    assert_true(config_tls_files(&run->config, &files));
+    assert_string_equal(files.cert, "c.pem");
+    assert_string_equal(files.key, "k.pem");
+    assert_string_equal(files.client_ca, "a.pem");
+}
+
+static void load_client_ca_needs_a_certificate(void **state)
+{
+    struct run *run = *state;
+    struct tls_files files;
+
+    assert_int_equal(load_again(run), 0);
+    assert_false(config_tls_files(&run->config, &files));
+    argument(run, "--tls-client-ca=a.pem");
+    assert_int_equal(load_again(run), -EINVAL);
+    assert_string_equal(run->error, "--tls-client-ca: --tls-cert and --tls-key are needed with it");
+}
+
 static void load_username_needs_a_password(void **state)
 {
     struct run *run = *state;
@@ -246,6 +276,8 @@ int main(void)
         RUN(load_password_file_of_no_use_says_why),
         RUN(load_password_twice_is_refused),
         RUN(load_username_needs_a_password),
+        RUN(load_tls_options_need_each_other),
+        RUN(load_client_ca_needs_a_certificate),
         RUN(load_no_instance_is_host_and_grpc_port),
         RUN(load_workers_zero_is_one_a_core),
         RUN(load_help_and_version_check_nothing_else),

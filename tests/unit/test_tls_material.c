@@ -1,0 +1,194 @@
+/* The files of a TLS server: which are read, and what is said of those that are not. */
+#include "common/compiler.h"
+#include "common/tls_material.h"
+#include "tests/unit/tls_certificates.h"
+
+#include <fcntl.h>
+#include <openssl/rsa.h>
+
+static struct made good;
+static char error[TLS_ERROR_BYTES];
+
+static bool reads(const char *cert, const char *key, const char *client_ca)
+{
+    const struct tls_files files = {cert, key, client_ca};
+    struct tls_material *material = tls_material_read(&files, error);
+
+    tls_material_release(material);
+    return material;
+}
+
+static const char *write_text(const char *name, const char *text)
+{
+    const char *path = certificates_path(name);
+    FILE *file = fopen(path, "w");
+
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+    return path;
+}
+
+/* What the log says while `cert` and `key` are read. */
+static const char *warning_for(const char *cert, const char *key)
+{
+    static char text[1024];
+    int saved = dup(STDERR_FILENO), file = open(certificates_directory, O_TMPFILE | O_RDWR, 0600);
+    ssize_t length;
+    bool good_files;
+
+    assert_true(file >= 0);
+    dup2(file, STDERR_FILENO);
+    good_files = reads(cert, key, NULL);
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    length = pread(file, text, sizeof text - 1, 0);
+    close(file);
+    assert_true(good_files && length >= 0);
+    text[length] = '\0';
+    return text;
+}
+
+static void read_good_files_no_warning(void **state)
+{
+    (void)state;
+    assert_string_equal(warning_for(good.cert, good.key), "");
+    assert_true(reads(good.cert, good.key, good.cert));
+}
+
+static void read_bad_files_says_why(void **state)
+{
+    char empty[160], broken[160];
+    const struct {
+        const char *cert, *key, *client_ca, *says;
+    } samples[] = {
+        {"/no/such", good.key, NULL, "certificate /no/such cannot be read: No such file"},
+        {good.cert, "/no/such", NULL, "private key /no/such cannot be read: No such file"},
+        {good.cert, good.key, "/no/such", "client CA /no/such cannot be read: No such file"},
+        {certificates_directory, good.key, NULL, "cannot be read: Is a directory"},
+        {empty, good.key, NULL, "there is no certificate (PEM) in it"},
+        {good.cert, empty, NULL, "there is none (PEM) in it"},
+        {good.cert, good.key, empty, "there is no certificate (PEM) in it"},
+        {good.key, good.key, NULL, "there is no certificate (PEM) in it"},
+        {good.cert, good.cert, NULL, "there is none (PEM) in it"},
+        {broken, good.key, NULL, "bad base64 decode"},
+        {good.cert, good.key, broken, "bad base64 decode"},
+    };
+
+    (void)state;
+    strcpy(empty, write_text("empty", ""));
+    strcpy(broken, write_text("broken", "-----BEGIN CERTIFICATE-----\n!!!!\n"
+                                        "-----END CERTIFICATE-----\n"));
+    for (size_t i = 0; i < ARRAY_LENGTH(samples); i++) {
+        error[0] = '\0';
+        assert_false(reads(samples[i].cert, samples[i].key, samples[i].client_ca));
+        if (!strstr(error, samples[i].says))
+            fail_msg("\"%s\" is not \"%s\"", error, samples[i].says);
+        assert_null(strchr(error, '\n'));
+    }
+}
+
+static void read_cut_chain_is_refused(void **state)
+{
+    struct maker maker = certificates_make("cut", NULL, true, 1, certificates_key());
+    struct made made = certificates_save("cut", &maker);
+    FILE *file = fopen(made.cert, "a");
+
+    (void)state;
+    assert_non_null(file);
+    fputs("-----BEGIN CERTIFICATE-----\nMIIB\n", file);
+    fclose(file);
+    certificates_free(&maker);
+    assert_false(reads(made.cert, made.key, NULL));
+}
+
+static void read_key_of_another_is_refused(void **state)
+{
+    struct maker other = certificates_make("other", NULL, false, 1, certificates_key());
+    struct made made = certificates_save("other", &other);
+
+    (void)state;
+    certificates_free(&other);
+    assert_false(reads(good.cert, made.key, NULL));
+    assert_non_null(strstr(error, "is not the one of the first certificate in"));
+}
+
+static void read_weak_key_is_refused(void **state)
+{
+    struct maker weak = certificates_make("weak", NULL, false, 1, EVP_RSA_gen(1024));
+    struct made made = certificates_save("weak", &weak);
+
+    (void)state;
+    certificates_free(&weak);
+    assert_false(reads(made.cert, made.key, NULL));
+    assert_non_null(strstr(error, "key too small"));
+}
+
+static void read_key_with_passphrase_is_refused(void **state)
+{
+    EVP_PKEY *key = certificates_key();
+    const char *path = certificates_path("locked.key");
+    FILE *file = fopen(path, "w");
+
+    (void)state;
+    assert_non_null(file);
+    assert_true(PEM_write_PrivateKey(file, key, EVP_aes_128_cbc(), (unsigned char *)"secret", 6,
+                                     NULL, NULL));
+    fclose(file);
+    EVP_PKEY_free(key);
+    assert_false(reads(good.cert, path, NULL));
+    assert_non_null(strstr(error, "it has a passphrase, and must not"));
+}
+
+static void read_expired_certificate_warns(void **state)
+{
+    struct maker old = certificates_make("old", NULL, false, -1, certificates_key());
+    struct made made = certificates_save("old", &old);
+
+    (void)state;
+    certificates_free(&old);
+    assert_non_null(strstr(warning_for(made.cert, made.key), "(/CN=old) has expired"));
+}
+
+static void read_open_key_warns(void **state)
+{
+    (void)state;
+    chmod(good.key, 0644);
+    assert_non_null(strstr(warning_for(good.cert, good.key), "everybody on this machine may read"));
+    chmod(good.key, 0640); /* a group may */
+    assert_string_equal(warning_for(good.cert, good.key), "");
+}
+
+static int make_all(void **state)
+{
+    struct maker maker;
+
+    (void)state;
+    assert_non_null(mkdtemp(certificates_directory));
+    maker = certificates_make("good", NULL, false, 1, certificates_key());
+    good = certificates_save("good", &maker);
+    certificates_free(&maker);
+    return 0;
+}
+
+static int remove_all(void **state)
+{
+    (void)state;
+    return certificates_remove();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(read_good_files_no_warning),
+        cmocka_unit_test(read_bad_files_says_why),
+        cmocka_unit_test(read_cut_chain_is_refused),
+        cmocka_unit_test(read_key_of_another_is_refused),
+        cmocka_unit_test(read_weak_key_is_refused),
+        cmocka_unit_test(read_key_with_passphrase_is_refused),
+        cmocka_unit_test(read_expired_certificate_warns),
+        cmocka_unit_test(read_open_key_warns),
+    };
+
+    return cmocka_run_group_tests(tests, make_all, remove_all);
+}

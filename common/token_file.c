@@ -18,7 +18,7 @@
 static const struct {
     const char *name;
     enum token_right right;
-} rights[] = {{"ingest", TOKEN_INGEST}, {"read", TOKEN_READ}, {"admin", TOKEN_ADMIN}};
+} rights[] = {TOKEN_FILE_RIGHTS};
 
 struct text {
     const char *bytes;
@@ -189,8 +189,8 @@ static int parse_max_devices(const struct parser *parser, struct text value,
     while (i < value.length && value.bytes[i] >= '0' && value.bytes[i] <= '9' &&
            number <= TOKEN_FILE_MAX_DEVICES)
         number = 10 * number + (uint64_t)(value.bytes[i++] - '0');
-    if (i == 0 || i < value.length || number > TOKEN_FILE_MAX_DEVICES)
-        return fail(parser, "max-devices must be a whole number from 0 to %" PRIu64,
+    if (number == 0 || i < value.length || number > TOKEN_FILE_MAX_DEVICES)
+        return fail(parser, "max-devices must be a whole number from 1 to %" PRIu64,
                     TOKEN_FILE_MAX_DEVICES);
     entry->max_devices = number;
     return 0;
@@ -405,53 +405,4 @@ err:
     if (fd >= 0)
         close(fd);
     return NULL;
-}
-
-/* ---- Rendering ------------------------------------------------------------------------------ */
-
-const char *token_file_render_rights(unsigned which, char text[TOKEN_RIGHTS_BYTES])
-{
-    size_t used = 0;
-
-    *text = '\0';
-    for (size_t i = 0; i < ARRAY_LENGTH(rights); i++) {
-        if (which & rights[i].right)
-            used += (size_t)snprintf(text + used, TOKEN_RIGHTS_BYTES - used, "%s%s",
-                                     used ? "," : "", rights[i].name);
-    }
-    return text;
-}
-
-const char *token_file_render_prefix(const char *prefix, size_t length,
-                                     char text[TOKEN_PREFIX_TEXT_BYTES])
-{
-    char *out = text;
-
-    for (size_t i = 0; i < length; i++) {
-        uint8_t byte = (uint8_t)prefix[i];
-
-        if (byte > ' ' && byte < 0x7f && byte != '%')
-            *out++ = (char)byte;
-        else
-            out += sprintf(out, "%%%02X", byte);
-    }
-    *out = '\0';
-    return text;
-}
-
-size_t token_file_render(const struct token_entry *entry, char line[TOKEN_FILE_LINE_BYTES + 2])
-{
-    char which[TOKEN_RIGHTS_BYTES], prefix[TOKEN_PREFIX_TEXT_BYTES];
-    int used =
-        sprintf(line, "%s %s sha256=", entry->name, token_file_render_rights(entry->rights, which));
-
-    for (size_t i = 0; i < TOKEN_HASH_BYTES; i++)
-        used += sprintf(line + used, "%02x", entry->hash[i]);
-    if (entry->prefix_length)
-        used += sprintf(line + used, " prefix=%s",
-                        token_file_render_prefix(entry->prefix, entry->prefix_length, prefix));
-    if (entry->max_devices != TOKEN_FILE_NO_LIMIT)
-        used += sprintf(line + used, " max-devices=%" PRIu64, entry->max_devices);
-    used += sprintf(line + used, "\n");
-    return (size_t)used;
 }

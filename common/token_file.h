@@ -35,6 +35,13 @@
 #define TOKEN_FILE_NO_LIMIT     UINT64_MAX
 #define TOKEN_FILE_ERROR_BYTES  512
 
+/* The names of enum token_right, in the order in which they are written. */
+#define TOKEN_FILE_RIGHTS                                                                          \
+    {"ingest", TOKEN_INGEST}, {"read", TOKEN_READ},                                                \
+    {                                                                                              \
+        "admin", TOKEN_ADMIN                                                                       \
+    }
+
 struct token_entry {
     char name[TOKEN_FILE_NAME_BYTES + 1];
     unsigned rights; /* of enum token_right, at least one */
@@ -63,17 +70,5 @@ char *token_file_load(const char *path, size_t *length, unsigned *mode,
 
 /* True if a text may be a name. */
 bool token_file_is_name(const char *text);
-
-/* Writes an entry as a line, with a newline and a NUL. Returns its length. */
-size_t token_file_render(const struct token_entry *entry, char line[TOKEN_FILE_LINE_BYTES + 2]);
-
-/* Writes rights as the file has them: "ingest,read". */
-#define TOKEN_RIGHTS_BYTES 24
-const char *token_file_render_rights(unsigned rights, char text[TOKEN_RIGHTS_BYTES]);
-
-/* Writes a prefix percent-encoded. */
-#define TOKEN_PREFIX_TEXT_BYTES (3 * TOKEN_FILE_PREFIX_BYTES + 1)
-const char *token_file_render_prefix(const char *prefix, size_t length,
-                                     char text[TOKEN_PREFIX_TEXT_BYTES]);
 
 #endif

@@ -48,6 +48,7 @@ cmake --build build --target tally-docs >/dev/null
 fill README.md ' options' markdown tallyd
 fill README.md ' send-options' markdown tally-send
 fill docs/tallyd.1 ' options' roff tallyd
+fill docs/tallyd.1 ' token-options' roff tallyd-token
 if ((status)); then
     die "the option tables are out of date; scripts/docs.sh writes them"
 fi

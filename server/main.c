@@ -1,8 +1,10 @@
-/* tallyd: reads its options, starts the server, and waits for the signal to drain it. */
+/* tallyd: reads its options, starts the server, and waits for the signal to drain it; or "tallyd
+ * token", which has nothing to do with that. */
 #include "common/log.h"
 #include "server/config.h"
 #include "server/healthcheck.h"
 #include "server/server.h"
+#include "server/token_command.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -117,6 +119,8 @@ int main(int argc, char **argv)
     struct config config;
     int status;
 
+    if (argc > 1 && !strcmp(argv[1], "token"))
+        return token_command(argc - 1, argv + 1);
     if (config_load(&config, argc, argv, error)) {
         fprintf(stderr, "tallyd: %s\n", error);
         status = EXIT_WRONG_OPTIONS;

@@ -1,6 +1,7 @@
 /* The token file: what is accepted, what is refused and why, and that what is written reads back.
  */
 #include "common/token_file.h"
+#include "common/token_render.h"
 #include "common/tokens.h"
 #include "tests/unit/random.h"
 #include "tests/unit/unit.h"
@@ -39,7 +40,7 @@ static void parse_of_good_files_gives_their_tokens(void **state)
          "ingest,read,admin " H1 "\n",
          1},
         {"a admin,read,ingest " H1 "\n", 1},
-        {"A.b-c_9 read " H1 " prefix=x max-devices=0\n", 1},
+        {"A.b-c_9 read " H1 " prefix=x max-devices=1\n", 1},
         {"a read max-devices=1000000000 prefix=%00%20%25 " H1 "\n", 1},
         {"a read " H1 " prefix=#=%E5%8C%97\xE4\xBA\xAC\n", 1},
         {N64 " read " H1 "\n", 1},
@@ -93,6 +94,7 @@ static void parse_of_bad_files_says_which_line_and_why(void **state)
         {"a ingest " H1 " prefix=%e5%8c", "line 1: prefix must be"},
         {"a ingest " H1 " max-devices=", "line 1: max-devices must be"},
         {"a ingest " H1 " max-devices=-1", "line 1: max-devices must be"},
+        {"a ingest " H1 " max-devices=0", "line 1: max-devices must be"},
         {"a ingest " H1 " max-devices=1k", "line 1: max-devices must be"},
         {"a ingest " H1 " max-devices=1000000001", "line 1: max-devices must be"},
         {"a ingest " H1 " max-devices=99999999999999999999999", "line 1: max-devices must be"},
@@ -235,9 +237,9 @@ static void parse_of_what_was_rendered_gives_the_same(void **state)
         for (size_t i = 0; i < entry.prefix_length; i++)
             prefix[i] = (char)(random_next(&seed) % 128);
         entry.max_devices =
-            round % 2 ? TOKEN_FILE_NO_LIMIT : random_next(&seed) % (TOKEN_FILE_MAX_DEVICES + 1);
+            round % 2 ? TOKEN_FILE_NO_LIMIT : random_next(&seed) % TOKEN_FILE_MAX_DEVICES + 1;
         entry.hash[round % TOKEN_HASH_BYTES] = (uint8_t)random_next(&seed);
-        length = token_file_render(&entry, line);
+        length = token_render_entry(&entry, line);
         assert_int_equal(length, strlen(line));
         if (parse(line, &file, error))
             fail_msg("%s: %s", line, error);

@@ -8,6 +8,7 @@
  */
 #include "client/channel.h"
 
+#include "client/transport.h"
 #include "common/clock.h"
 
 #include <errno.h>
@@ -23,7 +24,7 @@
 #define TURN_BUFFERS 4     /* outputs written, or buffers read, in one turn */
 #define INPUT_BYTES  16384
 
-enum channel_state { CHANNEL_CONNECTING, CHANNEL_READY, CHANNEL_CLOSED };
+enum channel_state { CHANNEL_CONNECTING, CHANNEL_HANDSHAKE, CHANNEL_READY, CHANNEL_CLOSED };
 
 struct channel {
     struct channel_options options;
@@ -31,6 +32,7 @@ struct channel {
     enum channel_state state;
     int fd;
     uint32_t watched; /* epoll events asked for */
+    struct transport transport;
     struct rpc_session *session;
     struct output output;
     uint8_t store[OUTPUT_BYTES]; /* of output */
@@ -50,12 +52,14 @@ struct channel *channel_create(const struct channel_options *options)
     channel->fd = -1;
     channel->watched = 0;
     channel->session = NULL;
+    memset(&channel->transport, 0, sizeof channel->transport);
     output_init(&channel->output, channel->store, sizeof channel->store);
     return channel;
 }
 
 static void close_socket(struct channel *channel)
 {
+    transport_fini(&channel->transport);
     if (channel->fd >= 0)
         close(channel->fd); /* which takes it out of the epoll set */
     channel->fd = -1;
@@ -147,8 +151,59 @@ void channel_start(struct channel *channel)
     try_next(channel, -EADDRNOTAVAIL);
 }
 
+/* The transport is open: the session begins. */
+static void become_ready(struct channel *channel)
+{
+    const struct credentials *credentials = channel->options.credentials;
+    const struct rpc_peer peer = {
+        .authority = channel->options.target,
+        .secure = credentials->tls,
+        .authorization = credentials->authorization,
+    };
+
+    channel->session = rpc_session_create(&peer, channel->options.rpc, channel->options.context);
+    if (!channel->session) {
+        fail_with_errno(channel, "cannot speak to", ENOMEM);
+        return;
+    }
+    channel->state = CHANNEL_READY;
+    channel->options.handler->ready(channel->options.context, channel);
+}
+
+static void fail_with_tls(struct channel *channel, const char *what)
+{
+    struct rpc_outcome outcome = {.status = GRPC_UNAVAILABLE};
+
+    snprintf(outcome.message, sizeof outcome.message, "%s %.80s: %.130s", what,
+             channel->options.target, channel->transport.why);
+    channel_fail(channel, &outcome);
+}
+
+static void shake_hands(struct channel *channel)
+{
+    int error = 0;
+
+    switch (transport_open(&channel->transport)) {
+    case TRANSPORT_OPEN:
+        become_ready(channel);
+        break;
+    case TRANSPORT_WANTS_READ:
+        error = watch(channel, EPOLLIN);
+        break;
+    case TRANSPORT_WANTS_WRITE:
+        error = watch(channel, EPOLLOUT);
+        break;
+    case TRANSPORT_FAILED:
+        fail_with_tls(channel, "no TLS with");
+        break;
+    }
+    if (error)
+        fail_with_errno(channel, "cannot watch", -error);
+}
+
 static void finish_connecting(struct channel *channel)
 {
+    const struct credentials *credentials = channel->options.credentials;
     int error = 0;
     socklen_t size = sizeof error;
 
@@ -158,32 +213,28 @@ static void finish_connecting(struct channel *channel)
         try_next(channel, -error);
         return;
     }
-    channel->session =
-        rpc_session_create(channel->options.target, channel->options.rpc, channel->options.context);
-    if (!channel->session) {
+    if (transport_init(&channel->transport, channel->fd, credentials->tls,
+                       credentials->server_name)) {
         fail_with_errno(channel, "cannot speak to", ENOMEM);
         return;
     }
-    channel->state = CHANNEL_READY;
-    channel->options.handler->ready(channel->options.context, channel);
+    channel->state = CHANNEL_HANDSHAKE;
 }
 
 /* Reads what came, `turns` buffers at most. Returns 0, or a negative errno: -ECONNRESET when the
- * connection is over, -EPROTO or -ENOMEM from the session. */
+ * connection is over, -ECONNABORTED when TLS is, -EPROTO or -ENOMEM from the session. */
 static int receive(struct channel *channel, int turns)
 {
     uint8_t input[INPUT_BYTES];
 
     while (turns-- > 0) {
-        ssize_t length = recv(channel->fd, input, sizeof input, 0);
+        ssize_t length = transport_receive(&channel->transport, input, sizeof input);
         int error;
 
-        if (length < 0 && errno == EINTR)
-            continue;
-        if (length < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+        if (length == -EAGAIN)
             return 0;
         if (length <= 0)
-            return -ECONNRESET;
+            return length == -ECONNABORTED ? -ECONNABORTED : -ECONNRESET;
         error = rpc_session_push(channel->session, input, (size_t)length);
         if (error)
             return error;
@@ -196,7 +247,7 @@ static int transmit(struct channel *channel)
 {
     for (int turn = 0; turn < TURN_BUFFERS; turn++) {
         size_t before = channel->output.length;
-        int result = output_send(&channel->output, channel->fd);
+        int result = transport_send(&channel->transport, &channel->output);
 
         if (channel->output.length < before)
             rpc_session_handed(channel->session, channel->output.length, clock_now_ns());
@@ -215,6 +266,8 @@ static void give_up(struct channel *channel, int error)
 
     if (rpc_session_over(channel->session, &outcome))
         channel_fail(channel, &outcome);
+    else if (channel->transport.why)
+        fail_with_tls(channel, "TLS ended with");
     else if (error == -EPROTO)
         fail_with_errno(channel, "cannot understand", EPROTO);
     else if (error == -ENOMEM)
@@ -230,6 +283,8 @@ void channel_handle(struct channel *channel, uint32_t events)
 
     if (channel->state == CHANNEL_CONNECTING)
         finish_connecting(channel);
+    if (channel->state == CHANNEL_HANDSHAKE)
+        shake_hands(channel);
     if (channel->state != CHANNEL_READY)
         return;
     if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))

@@ -1,11 +1,12 @@
 /*
- * A connection to the server: finds an address that answers, and moves bytes between the socket
- * and the RPC session, driven by the owner's epoll set. It is watched for writing only while it
- * has something to send. One thread.
+ * A connection to the server: finds an address that answers, shakes hands if there is TLS, and
+ * moves bytes between the socket and the RPC session, driven by the owner's epoll set. It is
+ * watched for writing only while it has something to send. One thread.
  */
 #ifndef TALLYD_CLIENT_CHANNEL_H
 #define TALLYD_CLIENT_CHANNEL_H
 
+#include "client/credentials.h"
 #include "client/rpc_session.h"
 #include "common/compiler.h"
 
@@ -30,7 +31,8 @@ struct channel_handler {
 struct channel_options {
     const struct addrinfo *addresses; /* tried in this order */
     const char *target;               /* what the user calls them, also the :authority */
-    int epoll_fd;                     /* its events carry the channel in data.ptr */
+    const struct credentials *credentials;
+    int epoll_fd; /* its events carry the channel in data.ptr */
     const struct rpc_handler *rpc;
     const struct channel_handler *handler;
     void *context; /* of both handlers */

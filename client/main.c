@@ -1,4 +1,5 @@
 /* tally-send: options, the run, the summary. */
+#include "client/credentials.h"
 #include "client/device_totals.h"
 #include "client/generator.h"
 #include "client/report.h"
@@ -6,6 +7,7 @@
 #include "client/sender.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +21,8 @@ static int complain(const char *what, int error)
 }
 
 /* Runs and prints; `expect` is the open file of --expect, or NULL. Returns the exit status. */
-static int send_and_report(const struct send_options *options, const struct generator *generator,
+static int send_and_report(const struct send_options *options,
+                           const struct credentials *credentials, const struct generator *generator,
                            struct report *report, FILE *expect)
 {
     struct device_totals *totals = NULL;
@@ -27,7 +30,7 @@ static int send_and_report(const struct send_options *options, const struct gene
 
     if (expect && !(totals = device_totals_create(generator, options->devices)))
         return complain("cannot count by device", -errno);
-    error = sender_run(options, generator, report, totals);
+    error = sender_run(options, credentials, generator, report, totals);
     if (error) {
         device_totals_destroy(totals);
         return complain("cannot start", error);
@@ -45,7 +48,7 @@ static int send_and_report(const struct send_options *options, const struct gene
     return report_complete(report) && !error ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static int run(const struct send_options *options)
+static int run(const struct send_options *options, const struct credentials *credentials)
 {
     const struct generator_options generator_options = send_options_generator(options);
     struct generator *generator = NULL;
@@ -58,13 +61,27 @@ static int run(const struct send_options *options)
     generator = generator_create(&generator_options);
     report = calloc(1, sizeof *report);
     if (generator && report)
-        status = send_and_report(options, generator, report, expect);
+        status = send_and_report(options, credentials, generator, report, expect);
     else
         complain("cannot start", -ENOMEM);
     free(report);
     generator_destroy(generator);
     if (expect)
         fclose(expect);
+    return status;
+}
+
+static int run_with_credentials(const struct send_options *options)
+{
+    struct credentials credentials;
+    char error[TLS_ERROR_BYTES];
+    int status = EXIT_WRONG_OPTIONS;
+
+    if (credentials_load(&credentials, options, error))
+        fprintf(stderr, "tally-send: %s\n", error);
+    else
+        status = run(options, &credentials);
+    credentials_clear(&credentials);
     return status;
 }
 
@@ -82,7 +99,8 @@ int main(int argc, char **argv)
     } else if (options.version) {
         printf("tally-send %s\n", TALLYD_VERSION);
     } else {
-        status = run(&options);
+        signal(SIGPIPE, SIG_IGN); /* OpenSSL writes without MSG_NOSIGNAL */
+        status = run_with_credentials(&options);
     }
     send_options_free(&options);
     return status;

@@ -11,8 +11,7 @@ void output_init(struct output *output, uint8_t *store, size_t size)
     output->used = output->length = output->first = output->count = 0;
 }
 
-/* Forgets the first `length` bytes. */
-static void drop(struct output *output, size_t length)
+void output_drop(struct output *output, size_t length)
 {
     output->length -= length;
     while (output->count > 0 && length >= output->pieces[output->first].iov_len) {
@@ -41,7 +40,7 @@ int output_send(struct output *output, int fd)
             continue;
         if (length < 0)
             return errno == EWOULDBLOCK ? -EAGAIN : -errno;
-        drop(output, (size_t)length);
+        output_drop(output, (size_t)length);
     }
     return 0;
 }

@@ -68,6 +68,9 @@ static inline void output_point(struct output *output, const uint8_t *bytes, siz
     output->length += length;
 }
 
+/* Forgets the first `length` bytes, which went out. */
+void output_drop(struct output *output, size_t length);
+
 /* Hands the socket as much as it takes. Returns 0 when all is sent, or a negative errno: -EAGAIN
  * when the socket is full. */
 int output_send(struct output *output, int fd) MUST_CHECK;

@@ -194,12 +194,12 @@ static int start(struct rpc_session *session, struct rpc_call *call)
     const nghttp2_data_provider body = {.read_callback = on_read};
     nghttp2_nv fields[RPC_REQUEST_FIELDS];
     nghttp2_session *http2 = of(session)->http2;
+    size_t count;
 
     if (!nghttp2_session_check_request_allowed(http2))
         return -ESHUTDOWN;
-    rpc_session_request(session, fields);
-    call->stream_id =
-        nghttp2_submit_request(http2, NULL, fields, ARRAY_LENGTH(fields), &body, call);
+    count = rpc_session_request(session, fields);
+    call->stream_id = nghttp2_submit_request(http2, NULL, fields, count, &body, call);
     if (call->stream_id < 0)
         return call->stream_id == NGHTTP2_ERR_NOMEM ? -ENOMEM : -ESHUTDOWN;
     return 0;

@@ -201,17 +201,17 @@ static void resume(struct rpc_call *call)
 static int open_stream(struct rpc_replay *own, struct rpc_call *call, struct output *out)
 {
     nghttp2_nv fields[RPC_REQUEST_FIELDS];
-    size_t bound;
+    size_t bound, count;
     ssize_t length;
     uint8_t *start_of_frame;
 
-    rpc_session_request(&own->session, fields);
-    bound = nghttp2_hd_deflate_bound(own->deflater, fields, ARRAY_LENGTH(fields));
+    count = rpc_session_request(&own->session, fields);
+    bound = nghttp2_hd_deflate_bound(own->deflater, fields, count);
     start_of_frame = output_claim(out, HTTP2_HEADER_BYTES + bound);
     if (!start_of_frame)
         return 0;
     length = nghttp2_hd_deflate_hd(own->deflater, start_of_frame + HTTP2_HEADER_BYTES, bound,
-                                   fields, ARRAY_LENGTH(fields));
+                                   fields, count);
     if (length < 0)
         return -ENOMEM;
     TAILQ_REMOVE(&own->waiting, call, queue_link);

@@ -20,8 +20,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct rpc_session *rpc_session_create(const char *authority, const struct rpc_handler *handler,
-                                       void *context)
+struct rpc_session *rpc_session_create(const struct rpc_peer *peer,
+                                       const struct rpc_handler *handler, void *context)
 {
     const struct rpc_kind *kind = handler->frames ? &rpc_replay_kind : &rpc_nghttp2_kind;
     struct rpc_session *session = kind->create();
@@ -31,23 +31,16 @@ struct rpc_session *rpc_session_create(const char *authority, const struct rpc_h
     session->kind = kind;
     session->handler = handler;
     session->context = context;
+    session->peer = *peer;
     TAILQ_INIT(&session->open);
     TAILQ_INIT(&session->ending);
-    session->authority = strdup(authority);
-    if (!session->authority) {
-        rpc_session_destroy(session);
-        errno = ENOMEM;
-        return NULL;
-    }
     return session;
 }
 
 void rpc_session_destroy(struct rpc_session *session)
 {
-    if (!session)
-        return;
-    free(session->authority);
-    session->kind->destroy(session);
+    if (session)
+        session->kind->destroy(session);
 }
 
 #define FIELD(name, value)                                                                         \
@@ -57,17 +50,20 @@ void rpc_session_destroy(struct rpc_session *session)
             NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE                           \
     }
 
-void rpc_session_request(const struct rpc_session *session, nghttp2_nv fields[RPC_REQUEST_FIELDS])
+size_t rpc_session_request(const struct rpc_session *session, nghttp2_nv fields[RPC_REQUEST_FIELDS])
 {
     size_t count = 0;
 
     fields[count++] = FIELD(":method", "POST");
-    fields[count++] = FIELD(":scheme", "http");
+    fields[count++] = FIELD(":scheme", session->peer.secure ? "https" : "http");
     fields[count++] = FIELD(":path", GRPC_PATH);
-    fields[count++] = FIELD(":authority", session->authority);
+    fields[count++] = FIELD(":authority", session->peer.authority);
     fields[count++] = FIELD("te", "trailers");
     fields[count++] = FIELD("content-type", GRPC_CONTENT_TYPE);
     fields[count++] = FIELD("user-agent", "tally-send/" TALLYD_VERSION);
+    if (*session->peer.authorization)
+        fields[count++] = FIELD("authorization", session->peer.authorization);
+    return count;
 }
 
 int rpc_call_start(struct rpc_session *session, struct rpc_call *call, uint64_t packets)

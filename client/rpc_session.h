@@ -59,10 +59,17 @@ struct rpc_handler {
     void (*ended)(void *context, struct rpc_call *call, const struct rpc_outcome *outcome);
 };
 
-/* `authority` ("host:port") is copied; `handler` and `context` are borrowed. NULL with errno
- * ENOMEM. Destroying ends no calls: rpc_session_fail() does. */
-struct rpc_session *rpc_session_create(const char *authority, const struct rpc_handler *handler,
-                                       void *context) MUST_CHECK;
+/* Who is spoken to, and how; the strings are borrowed as long as the session lives. */
+struct rpc_peer {
+    const char *authority;     /* "host:port" */
+    bool secure;               /* through TLS */
+    const char *authorization; /* the header's value; "": none */
+};
+
+/* `peer` is copied; `handler` and `context` are borrowed. NULL with errno ENOMEM. Destroying ends
+ * no calls: rpc_session_fail() does. */
+struct rpc_session *rpc_session_create(const struct rpc_peer *peer,
+                                       const struct rpc_handler *handler, void *context) MUST_CHECK;
 void rpc_session_destroy(struct rpc_session *session);
 
 /* Starts a call of `packets` packets, the number that its Ack must name. Returns 0, -ESHUTDOWN

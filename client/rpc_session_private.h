@@ -13,7 +13,7 @@ struct rpc_session {
     const struct rpc_kind *kind;
     const struct rpc_handler *handler;
     void *context;
-    char *authority;
+    struct rpc_peer peer;
     struct rpc_call_list open;   /* all calls under way */
     struct rpc_call_list ending; /* those whose END_STREAM the socket has not taken yet, in order */
     uint64_t pulled;             /* bytes, from the first one of the connection */
@@ -25,7 +25,7 @@ struct rpc_session {
 
 /* The functions of rpc_session.h whose names they bear, where nothing else is said. */
 struct rpc_kind {
-    /* `session->authority` is set already. NULL when memory is short. */
+    /* NULL when memory is short. */
     struct rpc_session *(*create)(void);
     void (*destroy)(struct rpc_session *session);
     int (*start)(struct rpc_session *session, struct rpc_call *call);
@@ -42,10 +42,11 @@ struct rpc_kind {
 
 extern const struct rpc_kind rpc_nghttp2_kind, rpc_replay_kind;
 
-#define RPC_REQUEST_FIELDS 7
+#define RPC_REQUEST_FIELDS 8 /* at most */
 
-/* The header fields of a request. They point into the session. */
-void rpc_session_request(const struct rpc_session *session, nghttp2_nv fields[RPC_REQUEST_FIELDS]);
+/* The header fields of a request, and their number. They point to what the session points to. */
+size_t rpc_session_request(const struct rpc_session *session,
+                           nghttp2_nv fields[RPC_REQUEST_FIELDS]);
 
 /* The call's END_STREAM went out, ending at byte `end_offset` of all that is pulled. */
 void rpc_session_body_done(struct rpc_call *call, uint64_t end_offset);

@@ -60,6 +60,23 @@ static const struct opt_row rows[] = {
            "size of every packet, without the 5 bytes that gRPC puts before it: device numbers get "
            "leading zeros, payloads are random bytes; 0 takes packets as they come"),
     STRING("id-prefix", id_prefix, "device-", "PREFIX", "what a device_id has before its number"),
+    FLAG("tls", tls, 0, "speak TLS, 1.2 or 1.3, and verify the server's certificate"),
+    STRING(
+        "tls-ca", tls_ca, NULL, "FILE",
+        "with --tls: who signs the server's certificate (PEM); the CAs of the system if not set"),
+    STRING("tls-cert", tls_cert, NULL, "FILE", "with --tls: certificate chain to show (PEM)"),
+    STRING("tls-key", tls_key, NULL, "FILE", "its private key (PEM)"),
+    STRING("tls-server-name", tls_server_name, NULL, "NAME",
+           "with --tls: name or address that the certificate must have; the target's host if not "
+           "set"),
+    {.name = "token",
+     .environment = "TALLY_TOKEN",
+     .type = OPT_STRING,
+     .offset = offsetof(struct send_options, token),
+     .metavar = "TOKEN",
+     .help = "token to send with each stream",
+     .traits = OPT_SECRET},
+    STRING("token-file", token_file, NULL, "FILE", "file whose first line is the token"),
     NUMBER("timeout-ms", timeout_ms, "60000", 0, 86400000, "MS",
            "fail after so many milliseconds without progress; 0 waits without end"),
     STRING("expect", expect, NULL, "FILE",
@@ -130,6 +147,17 @@ struct generator_options send_options_generator(const struct send_options *optio
     return generator;
 }
 
+static int check_credentials(const struct send_options *options, char error[OPT_ERROR_BYTES])
+{
+    if (!options->tls && (options->tls_ca || options->tls_cert || options->tls_server_name))
+        return refuse(error, "--tls-ca, --tls-cert and --tls-server-name: only with --tls");
+    if (!options->tls_cert != !options->tls_key)
+        return refuse(error, "--tls-cert and --tls-key: one needs the other");
+    if (options->token && options->token_file)
+        return refuse(error, "TALLY_TOKEN and --token-file: give one of them, not both");
+    return 0;
+}
+
 /* What a row of the table cannot check. */
 static int check(struct send_options *options, char error[OPT_ERROR_BYTES])
 {
@@ -149,7 +177,7 @@ static int check(struct send_options *options, char error[OPT_ERROR_BYTES])
         return refuse(error,
                       "--packet-bytes: no packet with these device ids has exactly %llu bytes",
                       (unsigned long long)options->packet_bytes);
-    return 0;
+    return check_credentials(options, error);
 }
 
 int send_options_load(struct send_options *options, int argc, char **argv,

@@ -25,8 +25,13 @@ struct send_options {
     bool replay;
     uint64_t frame_packets; /* whole ones in a DATA frame; 0: full frames */
     uint64_t replay_mib;    /* of rendered packets at most */
-    uint64_t timeout_ms;    /* without progress; 0: none */
-    char *expect;           /* a file to write what was sent for each device to, or NULL */
+    bool tls;
+    char *tls_ca; /* NULL: the system's */
+    char *tls_cert, *tls_key;
+    char *tls_server_name; /* NULL: the target's host */
+    char *token, *token_file;
+    uint64_t timeout_ms; /* without progress; 0: none */
+    char *expect;        /* a file to write what was sent for each device to, or NULL */
     bool json;
     bool help, version;
 

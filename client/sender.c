@@ -47,6 +47,7 @@ struct slot {
 
 struct sender {
     const struct send_options *options;
+    const struct credentials *credentials;
     const struct generator *generator;
     struct replay *replay; /* NULL: packets are made as they go */
     struct report *report;
@@ -323,6 +324,7 @@ static int create_channels(struct sender *sender)
     const struct channel_options channel_options = {
         .addresses = sender->addresses,
         .target = options->target,
+        .credentials = sender->credentials,
         .epoll_fd = sender->epoll_fd,
         .rpc = sender->replay ? &replaying : &making,
         .handler = &channel_handler,
@@ -368,11 +370,13 @@ static int render(struct sender *sender)
     return sender->replay ? 0 : -errno;
 }
 
-int sender_run(const struct send_options *options, const struct generator *generator,
-               struct report *report, struct device_totals *totals)
+int sender_run(const struct send_options *options, const struct credentials *credentials,
+               const struct generator *generator, struct report *report,
+               struct device_totals *totals)
 {
     struct sender sender = {
         .options = options,
+        .credentials = credentials,
         .generator = generator,
         .report = report,
         .totals = totals,

@@ -5,6 +5,7 @@
 #ifndef TALLYD_CLIENT_SENDER_H
 #define TALLYD_CLIENT_SENDER_H
 
+#include "client/credentials.h"
 #include "client/device_totals.h"
 #include "client/generator.h"
 #include "client/report.h"
@@ -15,7 +16,8 @@
  * packets are rendered before the run begins. `report` is zeroed; `totals` may be NULL.
  * Returns 0 when the run took place, however it ended: `report` tells. Returns a negative errno
  * when it could not begin (ENOMEM, EMFILE). While it runs, SIGINT and SIGTERM end it early. */
-int sender_run(const struct send_options *options, const struct generator *generator,
-               struct report *report, struct device_totals *totals) MUST_CHECK;
+int sender_run(const struct send_options *options, const struct credentials *credentials,
+               const struct generator *generator, struct report *report,
+               struct device_totals *totals) MUST_CHECK;
 
 #endif

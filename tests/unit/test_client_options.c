@@ -140,6 +140,42 @@ static void load_replay_gives_a_period(void **state)
     send_options_free(&options);
 }
 
+static int load_flags(char error[OPT_ERROR_BYTES], const char *first, const char *second,
+                      const char *third)
+{
+    struct send_options options;
+    char *argv[] = {(char *)"tally-send", (char *)first, (char *)second, (char *)third, NULL};
+    int argc = third ? 4 : second ? 3 : 2;
+    int result = send_options_load(&options, argc, argv, error);
+
+    send_options_free(&options);
+    return result;
+}
+
+static void load_tls_options_need_tls_and_each_other(void **state)
+{
+    char error[OPT_ERROR_BYTES];
+
+    (void)state;
+    assert_int_not_equal(load_flags(error, "--tls-ca=ca.pem", NULL, NULL), 0);
+    assert_non_null(strstr(error, "only with --tls"));
+    assert_int_not_equal(load_flags(error, "--tls", "--tls-cert=c.pem", NULL), 0);
+    assert_string_equal(error, "--tls-cert and --tls-key: one needs the other");
+    assert_int_equal(load_flags(error, "--tls", "--tls-cert=c.pem", "--tls-key=k.pem"), 0);
+}
+
+static void load_token_is_no_flag(void **state)
+{
+    char flag[] = "--token=hunter2";
+    char error[OPT_ERROR_BYTES];
+
+    (void)state;
+    assert_int_not_equal(load_flags(error, flag, NULL, NULL), 0);
+    assert_non_null(strstr(error, "TALLY_TOKEN"));
+    assert_null(strstr(error, "hunter2"));
+    assert_null(strstr(flag, "hunter2"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -147,6 +183,8 @@ int main(void)
         cmocka_unit_test(load_targets_table),
         cmocka_unit_test(load_bad_values_are_refused),
         cmocka_unit_test(load_replay_gives_a_period),
+        cmocka_unit_test(load_tls_options_need_tls_and_each_other),
+        cmocka_unit_test(load_token_is_no_flag),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,9 +72,11 @@ static void open_rig(struct rig *rig, size_t calls)
 {
     static const struct rpc_handler handler = {.frames = frames, .ended = ended};
 
+    static const struct rpc_peer peer = {.authority = "host:1", .authorization = ""};
+
     memset(rig, 0, sizeof *rig);
     rig->left = 1 << 30;
-    rig->session = rpc_session_create("host:1", &handler, rig);
+    rig->session = rpc_session_create(&peer, &handler, rig);
     assert_non_null(rig->session);
     for (size_t i = 0; i < calls; i++)
         assert_int_equal(rpc_call_start(rig->session, &rig->calls[i], 1), 0);

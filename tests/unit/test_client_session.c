@@ -129,6 +129,7 @@ static void open_pair(struct pair *pair, void **state, enum answer answer, uint6
 {
     static const struct rpc_handler handlers[] = {{.fill = fill, .ended = ended},
                                                   {.frames = frames, .ended = ended}};
+    static const struct rpc_peer peer = {.authority = "localhost:1", .authorization = ""};
     nghttp2_session_callbacks *callbacks;
 
     memset(pair, 0, sizeof *pair);
@@ -142,7 +143,7 @@ static void open_pair(struct pair *pair, void **state, enum answer answer, uint6
     assert_int_equal(nghttp2_session_server_new(&pair->server, callbacks, pair), 0);
     nghttp2_session_callbacks_del(callbacks);
     assert_int_equal(nghttp2_submit_settings(pair->server, 0, NULL, 0), 0);
-    pair->client = rpc_session_create("localhost:1", &handlers[pair->frames], pair);
+    pair->client = rpc_session_create(&peer, &handlers[pair->frames], pair);
     assert_non_null(pair->client);
     assert_int_equal(rpc_call_start(pair->client, &pair->call, 5), 0);
 }

@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "common/secret.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
@@ -18,16 +19,27 @@ const char *redis_address(const struct redis_options *options, char out[REDIS_ER
     return out;
 }
 
-/* Turns the outcome of one command into 0, or -1 with its error in `error`; frees the reply. */
-static int expect_ok(redisContext *context, redisReply *reply, const char *command,
-                     char error[REDIS_ERROR_BYTES])
+/* A connection that is being opened. */
+struct opening {
+    const struct redis_options *options;
+    redisContext *context;
+    uint64_t timeout_ms;
+    char *error; /* of REDIS_ERROR_BYTES */
+};
+
+/* Turns the outcome of one command into 0, or -1 with its error; frees the reply. */
+static int expect_ok(const struct opening *opening, redisReply *reply, const char *command)
 {
+    const redisContext *context = opening->context;
     int result = -1;
 
-    if (!reply)
-        snprintf(error, REDIS_ERROR_BYTES, "%s: %.200s", command, context->errstr);
+    if (!reply && context->err == REDIS_ERR_IO && errno == EAGAIN)
+        snprintf(opening->error, REDIS_ERROR_BYTES, "%s: no answer within %llu ms", command,
+                 (unsigned long long)opening->timeout_ms);
+    else if (!reply)
+        snprintf(opening->error, REDIS_ERROR_BYTES, "%s: %.200s", command, context->errstr);
     else if (reply->type == REDIS_REPLY_ERROR)
-        snprintf(error, REDIS_ERROR_BYTES, "%s: %.200s", command, reply->str);
+        snprintf(opening->error, REDIS_ERROR_BYTES, "%s: %.200s", command, reply->str);
     else
         result = 0;
     if (reply)
@@ -35,35 +47,43 @@ static int expect_ok(redisContext *context, redisReply *reply, const char *comma
     return result;
 }
 
-static int login(redisContext *context, const char *username, const char *password,
-                 char error[REDIS_ERROR_BYTES])
+static int login(const struct opening *opening, const char *password)
 {
+    const char *username = opening->options->username;
     redisReply *reply;
 
     if (username)
-        reply = redisCommand(context, "AUTH %s %s", username, password);
+        reply = redisCommand(opening->context, "AUTH %s %s", username, password);
     else
-        reply = redisCommand(context, "AUTH %s", password);
-    return expect_ok(context, reply, "AUTH", error);
+        reply = redisCommand(opening->context, "AUTH %s", password);
+    return expect_ok(opening, reply, "AUTH");
 }
 
-static int authenticate(redisContext *context, const struct redis_options *options,
-                        char error[REDIS_ERROR_BYTES])
+static int authenticate(const struct opening *opening)
 {
+    const struct redis_options *options = opening->options;
     char secret[SECRET_BYTES], why[SECRET_ERROR_BYTES];
     int result;
 
     if (options->password)
-        return login(context, options->username, options->password, error);
+        return login(opening, options->password);
     if (!options->password_file)
         return 0;
     if (secret_read(options->password_file, secret, why)) {
-        snprintf(error, REDIS_ERROR_BYTES, "cannot read the file of the Redis password: %s", why);
+        snprintf(opening->error, REDIS_ERROR_BYTES,
+                 "cannot read the file of the Redis password: %s", why);
         return -1;
     }
-    result = login(context, options->username, secret, error);
+    result = login(opening, secret);
     secret_wipe(secret);
     return result;
+}
+
+static int select_database(const struct opening *opening)
+{
+    unsigned long long db = opening->options->db;
+
+    return db ? expect_ok(opening, redisCommand(opening->context, "SELECT %llu", db), "SELECT") : 0;
 }
 
 redisContext *redis_open(const struct redis_options *options, uint64_t timeout_ms,
@@ -71,6 +91,7 @@ redisContext *redis_open(const struct redis_options *options, uint64_t timeout_m
 {
     struct timeval timeout = {.tv_sec = (time_t)(timeout_ms / 1000),
                               .tv_usec = (suseconds_t)(timeout_ms % 1000 * 1000)};
+    struct opening opening;
     redisContext *context;
 
     if (options->socket)
@@ -89,11 +110,8 @@ redisContext *redis_open(const struct redis_options *options, uint64_t timeout_m
         snprintf(error, REDIS_ERROR_BYTES, "cannot set a timeout: %.150s", context->errstr);
         goto err;
     }
-    if (authenticate(context, options, error))
-        goto err;
-    if (options->db &&
-        expect_ok(context, redisCommand(context, "SELECT %llu", (unsigned long long)options->db),
-                  "SELECT", error))
+    opening = (struct opening){options, context, timeout_ms, error};
+    if (authenticate(&opening) || select_database(&opening))
         goto err;
     return context;
 

@@ -20,7 +20,7 @@ run=(redis-server curl)
 test=(libcmocka-dev nghttp2-client python3 python3-pytest python3-grpcio python3-protobuf
     python3-redis python3-h2 python3-hpack python3-hyperframe python3-jsonschema valgrind
     chromium chromium-driver python3-selenium fonts-wqy-microhei
-    prometheus python3-prometheus-client python3-yaml)
+    prometheus python3-prometheus-client python3-yaml systemd strace)
 bench=(gnuplot-nox linux-perf wrk g++ libgrpc++-dev libprotobuf-dev protobuf-compiler-grpc)
 ci=(clang shellcheck docker.io docker-compose debootstrap iproute2)
 

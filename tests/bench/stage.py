@@ -82,8 +82,9 @@ class Stage(contextlib.ExitStack):
         return redis
 
     def tallyd(self, redis, cpus=None, **options):
-        """One worker on the first processor, unless told otherwise; HTTP as it is by default."""
-        by_default = {"http_refresh_ms": None, "http_connections": None}
+        """One worker on the first processor, unless told otherwise; HTTP as it is by default. It is
+        Redis's default user, as what it is compared with."""
+        by_default = {"http_refresh_ms": None, "http_connections": None, "redis_username": None}
         options = {"workers": 1, "log_level": "warn"} | by_default | options
         tallyd = Tallyd(self.directory, redis.port, **options)
         self.callback(tallyd.close)

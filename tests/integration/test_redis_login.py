@@ -105,7 +105,9 @@ def test_a_password_file_that_is_of_no_use_is_refused_at_start(tmp_path, secret)
 # What Redis says to it
 
 
-@pytest.mark.parametrize("given", [{"redis_password": "no-" + PASSWORD}, {}], ids=["wrong", "none"])
+@pytest.mark.parametrize(
+    "given", [{"redis_password": "no-" + PASSWORD}, {"redis_username": None}], ids=["wrong", "none"]
+)
 def test_a_refused_login_is_told_in_the_log(locked_redis, start_tallyd, given):
     tallyd = start_tallyd(locked_redis.port, ready=False, log_level="debug", **given)
     tallyd.wait_for_log("WRONGPASS|NOAUTH")

@@ -1,12 +1,27 @@
-"""A real redis-server that a test starts, kills, freezes and starts again."""
+"""A real redis-server that a test starts, kills, freezes and starts again.
+
+Unless a test brings users of its own, tallyd logs in there as the user that deploy/redis/users.acl
+describes: all that it does, it does with those rights. Tests themselves are the default user, who
+may do everything.
+"""
+import hashlib
 import signal
 import subprocess
 
 import redis as redis_py
 
-from .env import free_port, wait_until
+from .env import ROOT, free_port, wait_until
 
 KEY = "device_metrics"
+USERS = ROOT / "deploy/redis/users.acl"
+USERNAME, PASSWORD = "tallyd", "a-password-of-the-tests"
+
+
+def shipped_user():
+    """The line of the shipped ACL file that is tallyd's, as a list of words, with PASSWORD."""
+    (line,) = (line for line in USERS.read_text().splitlines() if line.startswith("user tallyd "))
+    secret = hashlib.sha256(PASSWORD.encode()).hexdigest()
+    return line.replace("TALLYD_PASSWORD_SHA256", secret).split()
 
 
 class Redis:
@@ -18,6 +33,8 @@ class Redis:
         self.port = free_port()
         self.login = {"username": username, "password": password}
         self.options = list(options)
+        if "--user" not in self.options and "--aclfile" not in self.options:
+            self.options += ["--user", *shipped_user()[1:]]
         self.process = None
         if appendfsync:
             self.options += ["--appendonly", "yes", "--appendfsync", appendfsync]

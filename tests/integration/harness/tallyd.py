@@ -9,9 +9,14 @@ import subprocess
 from urllib.parse import quote
 
 from .env import PATIENCE, free_port, program, wait_until
+from .redis_server import PASSWORD, USERNAME
 
 _SANITIZER_REPORT = re.compile(r"(Address|Thread|Leak|Memory)Sanitizer|: runtime error: ")
 _count = 0
+
+# Whoever gives one of them wants another login, or keys that the shipped rights do not cover.
+_LOGIN = {"redis_username", "redis_password", "redis_password_file", "redis_key", "redis_db", "config"}
+_LOGIN_VARIABLES = {"REDIS_USERNAME", "REDIS_PASSWORD", "REDIS_PASSWORD_FILE"}
 
 
 def _environment(extra):
@@ -39,15 +44,20 @@ def run(*arguments, environment=None, timeout=10):
 class Tallyd:
     """Started by start(). `options` are named as on the command line, with underscores:
     flush_interval_ms=10. One that is None is left out; redis_password goes into the environment,
-    the only place for it. `open_files` bounds its descriptors.
+    the only place for it. Without anything about the login it logs in as the harness's user, with
+    the rights that are shipped; redis_username=None logs in not at all. `wrapper` is
+    a command that runs it. `open_files` bounds its descriptors.
     Unless a test says otherwise, HTTP reads Redis for each request, so that /metrics is exact."""
 
-    def __init__(self, directory, redis_port, environment=None, open_files=None, **options):
+    def __init__(
+        self, directory, redis_port, environment=None, open_files=None, wrapper=(), **options
+    ):
         global _count
         _count += 1
         self.log_path = directory / f"tallyd-{_count}.log"
         self.environment = _environment(environment or {})
         self.open_files = open_files
+        self.wrapper = [str(word) for word in wrapper]
         self.options = {
             "redis_host": "127.0.0.1",
             "redis_port": redis_port,
@@ -58,6 +68,8 @@ class Tallyd:
             "http_refresh_ms": 0,
             "http_connections": 100,  # threads, of which a sanitizer makes much
         } | options
+        if not _LOGIN & options.keys() and not self.environment.keys() & _LOGIN_VARIABLES:
+            self.options |= {"redis_username": USERNAME, "redis_password": PASSWORD}
         password = self.options.pop("redis_password", None)
         if password is not None:
             self.environment["REDIS_PASSWORD"] = password
@@ -77,7 +89,7 @@ class Tallyd:
 
     def start(self, ready=True):
         """Starts it and waits until it is ready, or only alive with ready=False."""
-        arguments = [program("tallyd")]
+        arguments = [*self.wrapper, program("tallyd")]
         for name, value in self.options.items():
             if value is not None:
                 arguments += ["--" + name.replace("_", "-"), str(value)]

@@ -5,6 +5,7 @@
 #include "common/hex.h"
 #include "common/utf8.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <strings.h>
 
@@ -91,4 +92,49 @@ bool grpc_is_content_type(const uint8_t *value, size_t length)
         strncasecmp((const char *)value, GRPC_CONTENT_TYPE, type_length) != 0)
         return false;
     return length == type_length || value[type_length] == '+' || value[type_length] == ';';
+}
+
+bool grpc_is_proto_type(const uint8_t *value, size_t length)
+{
+    static const char suffix[] = "+proto";
+    size_t type_length = sizeof GRPC_CONTENT_TYPE - 1, suffix_length = sizeof suffix - 1;
+
+    if (!grpc_is_content_type(value, length))
+        return false;
+    value += type_length;
+    length -= type_length;
+    if (length == 0 || value[0] == ';')
+        return true;
+    return length >= suffix_length &&
+           strncasecmp((const char *)value, suffix, suffix_length) == 0 &&
+           (length == suffix_length || value[suffix_length] == ';');
+}
+
+#define TIMEOUT_DIGITS 8
+
+int grpc_parse_timeout(const uint8_t *value, size_t length, uint64_t *ms)
+{
+    static const struct {
+        char unit;
+        uint64_t times_ms, per_ms;
+    } units[] = {
+        {'H', 3600000, 1}, {'M', 60000, 1}, {'S', 1000, 1},
+        {'m', 1, 1},       {'u', 1, 1000},  {'n', 1, 1000000},
+    };
+    uint64_t number = 0;
+
+    if (length < 2 || length > TIMEOUT_DIGITS + 1)
+        return -EINVAL;
+    for (size_t i = 0; i < length - 1; i++) {
+        if (value[i] < '0' || value[i] > '9')
+            return -EINVAL;
+        number = number * 10 + (value[i] - '0'); /* below 10^8, so below 2^64 in ms, too */
+    }
+    for (size_t i = 0; i < ARRAY_LENGTH(units); i++) {
+        if (value[length - 1] == units[i].unit) {
+            *ms = (number * units[i].times_ms + units[i].per_ms - 1) / units[i].per_ms;
+            return 0;
+        }
+    }
+    return -EINVAL;
 }

@@ -6,6 +6,8 @@
 #ifndef TALLYD_PROTO_GRPC_H
 #define TALLYD_PROTO_GRPC_H
 
+#include "common/compiler.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -34,6 +36,7 @@ enum grpc_status {
     GRPC_UNAVAILABLE,
     GRPC_DATA_LOSS,
     GRPC_UNAUTHENTICATED,
+    GRPC_STATUS_COUNT, /* how many there are; none itself */
 };
 
 /* "UNAVAILABLE" and so on. */
@@ -54,5 +57,12 @@ size_t grpc_decode_message(const uint8_t *value, size_t length, char *out, size_
 
 /* True for application/grpc, alone or with a +suffix or ;parameter. */
 bool grpc_is_content_type(const uint8_t *value, size_t length);
+
+/* True for one of these that says that messages are protobuf: without a suffix, or with +proto. */
+bool grpc_is_proto_type(const uint8_t *value, size_t length);
+
+/* Reads a grpc-timeout: one to eight digits and a unit, H M S m u n. Nothing else is one. Sets the
+ * milliseconds, rounded up, so that only 0 is none; at most 99999999 H. Returns 0 or -EINVAL. */
+int grpc_parse_timeout(const uint8_t *value, size_t length, uint64_t *ms) MUST_CHECK;
 
 #endif

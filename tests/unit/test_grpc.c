@@ -3,6 +3,7 @@
 #include "proto/grpc.h"
 #include "tests/unit/unit.h"
 
+#include <errno.h>
 #include <string.h>
 
 static void encode_message_escapes_what_headers_cannot_hold(void **state)
@@ -129,6 +130,88 @@ static void content_type_accepts_grpc_only(void **state)
             table[i].accepted);
 }
 
+static void proto_type_is_no_other_coding(void **state)
+{
+    static const struct {
+        const char *type;
+        bool accepted;
+    } table[] = {
+        {"application/grpc", true},       {"application/grpc+proto", true},
+        {"application/grpc;v=1", true},   {"application/grpc+proto;v=1", true},
+        {"Application/gRPC+Proto", true}, {"application/grpc+json", false},
+        {"application/grpc+", false},     {"application/grpc+protobuf", false},
+        {"application/grpc-web", false},  {"application/grpc+prot", false},
+        {"application/json", false},      {"", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(table); i++)
+        assert_int_equal(grpc_is_proto_type((const uint8_t *)table[i].type, strlen(table[i].type)),
+                         table[i].accepted);
+}
+
+static void parse_timeout_accepts_table(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t ms;
+    } table[] = {
+        {"0n", 0},
+        {"0H", 0},
+        {"1n", 1},
+        {"999999n", 1},
+        {"1000000n", 1},
+        {"1000001n", 2},
+        {"99999999n", 100},
+        {"1u", 1},
+        {"1001u", 2},
+        {"99999999u", 100000},
+        {"1m", 1},
+        {"99999999m", 99999999},
+        {"1S", 1000},
+        {"007S", 7000},
+        {"00000001S", 1000},
+        {"1M", 60000},
+        {"1H", 3600000},
+        {"99999999S", UINT64_C(99999999000)},
+        {"99999999M", UINT64_C(5999999940000)},
+        {"99999999H", UINT64_C(359999996400000)},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
+        uint64_t ms = 77;
+        const char *text = table[i].text;
+
+        assert_int_equal(grpc_parse_timeout((const uint8_t *)text, strlen(text), &ms), 0);
+        assert_int_equal(ms, table[i].ms);
+    }
+}
+
+static void parse_timeout_rejects_table(void **state)
+{
+    static const char *const table[] = {
+        "",     "1",    "S",    "1s",  "1h",  "1 S",  " 1S",       "1S ",           "+1S",
+        "-1S",  "1.5S", "1e3S", "1SS", "1ms", "0x1S", "123456789", "000000001S",    "123456789S",
+        "1\tS", "SS",   "m",    "1U",  "١S",  "1N",   "99999999",  "184467440737S", "1H1M",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
+        uint64_t ms;
+
+        assert_int_equal(grpc_parse_timeout((const uint8_t *)table[i], strlen(table[i]), &ms),
+                         -EINVAL);
+    }
+    for (int unit = 0; unit < 256; unit++) {
+        const uint8_t text[] = {'1', (uint8_t)unit};
+        uint64_t ms;
+
+        if (!strchr("HMSmun", unit) || unit == 0)
+            assert_int_equal(grpc_parse_timeout(text, sizeof text, &ms), -EINVAL);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -139,6 +222,9 @@ int main(void)
         cmocka_unit_test(parse_status_table),
         cmocka_unit_test(status_name_of_no_status_is_unknown),
         cmocka_unit_test(content_type_accepts_grpc_only),
+        cmocka_unit_test(proto_type_is_no_other_coding),
+        cmocka_unit_test(parse_timeout_accepts_table),
+        cmocka_unit_test(parse_timeout_rejects_table),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

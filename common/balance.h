@@ -17,7 +17,8 @@
     X(malformed, "broken protobuf or gRPC framing")                                                \
     X(utf8, "device_id that is not UTF-8")                                                         \
     X(device_id, "device_id empty or too long")                                                    \
-    X(too_large, "message over the limit")
+    X(too_large, "message over the limit")                                                         \
+    X(denied, "device_id that the sender's token does not cover")
 
 #define BALANCE_FIELD(name, help) uint64_t name;
 

@@ -1,15 +1,17 @@
 /*
- * A call: one StreamPackets stream, from its headers to its answer.
+ * A call: one stream, from its headers to its answer. Nearly all are of StreamPackets:
  *
  *     OPEN ----------> ENDED ----------> ANSWERED
  *     packets are      all that counted   status and trailers
  *     counted          waits for its      are on their way
  *                      commit
  *
- * A stream ends when the client ends it, when something in it is wrong, or when the server is
- * shutting down. Whichever it is, its answer tells how many packets were counted, and so waits
- * until Redis has confirmed the cut that holds the last of them. A stream of which nothing was
- * counted is answered at once.
+ * A stream ends when the client ends it, when something in it is wrong, when its deadline passes,
+ * or when the server is shutting down. Whichever it is, its answer tells how many packets were
+ * counted, and so waits until Redis has confirmed the cut that holds the last of them. A stream of
+ * which nothing was counted is answered at once.
+ *
+ * A call of another method (server/method.h) is SERVING, and then ANSWERED.
  *
  * Thread: worker, the one that owns the connection.
  */
@@ -20,6 +22,7 @@
 #include "aggregator/counters.h"
 #include "aggregator/cut.h"
 #include "common/compiler.h"
+#include "common/log.h"
 #include "common/stats.h"
 #include "proto/frame.h"
 #include "proto/grpc.h"
@@ -30,10 +33,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct allowance;
 struct connection;
+struct method;
 struct nghttp2_session;
 struct packet_feed;
 struct pressure;
+struct principal;
+struct service;
 struct tokens;
 
 /* What all calls of a worker share; borrowed. */
@@ -42,6 +49,7 @@ struct call_context {
     struct commits *commits;
     struct stats_worker *stats;
     uint64_t redis_grace_ms;
+    uint64_t stall_timeout_ms; /* for a stream inside a message; 0: for ever */
     struct packet_limits limits;
     struct tokens *tokens;           /* NULL: everybody may send */
     const struct pressure *pressure; /* NULL: memory has no limit */
@@ -57,8 +65,14 @@ struct call_context {
     struct packet_id gathered[COUNTERS_GROUP];
     size_t gathered_count;
 
+    struct allowance *allowance; /* that they are counted for, as cut_allow() was told */
+
     /* Calls that have ended and wait for their commit, the oldest first. */
     struct call *waiting_first, *waiting_last;
+
+    size_t service_bytes; /* what calls of other methods hold */
+    uint64_t request_id;  /* of the last error answer; 0: none yet */
+    struct log_limit error_limits[GRPC_STATUS_COUNT];
 };
 
 /* Bytes of a request's headers, name + value + 32 each, as RFC 9113, 6.5.2, counts them. */
@@ -67,10 +81,25 @@ struct call_context {
 /* Calls of a worker at a time; each takes about 1 KB. Past it, new ones are refused. */
 #define CALL_MAX 65536
 
-enum call_state { CALL_HEADERS, CALL_OPEN, CALL_ENDED, CALL_ANSWERED };
+enum call_state { CALL_HEADERS, CALL_OPEN, CALL_SERVING, CALL_ENDED, CALL_ANSWERED };
 
 #define CALL_MESSAGE_BYTES 160
 #define CALL_ACK_BYTES     (FRAME_HEADER_BYTES + 11) /* a field tag and a varint of ten bytes */
+
+/* The response's body, as far as it is there. */
+struct call_output {
+    const uint8_t *bytes;
+    size_t length, sent;
+    bool begun; /* the response's headers are on their way */
+    bool ends;  /* behind these bytes there are the trailers */
+};
+
+/* What a call's message was at at the last tick; a stall is when nothing of it has changed. */
+struct call_progress {
+    uint64_t since_ms, received;
+    uint32_t left;
+    uint8_t header_have;
+};
 
 /* Shown because the connection keeps its calls in a list: `next` and `previous` are connection.c's
  * to write, all else is call.c's. */
@@ -81,6 +110,10 @@ struct call {
     struct call *next, *previous;                 /* of the connection */
     struct call *waiting_next, *waiting_previous; /* of the context */
     struct packet_feed *feed;                     /* behind the struct */
+    struct allowance *allowance;                  /* of its principal */
+    const struct principal *principal;            /* held; NULL: nobody known */
+    const struct method *method;                  /* NULL: not known, or there is none */
+    struct service *service;                      /* NULL: of StreamPackets */
     uint64_t received;                            /* packets counted, or gathered */
     uint64_t cut;                                 /* that holds the last of them */
     int32_t stream_id;
@@ -88,14 +121,22 @@ struct call {
     enum grpc_status status;
     struct frame_reader reader;
     struct timer deadline; /* of its grpc-timeout */
+    struct call_progress progress;
     bool client_ended;
+    bool has_prefix;     /* its principal's, for all device_ids */
+    bool is_counted;     /* in the statistics, as opened */
+    bool is_overload;    /* the client is told when to come again */
+    uint32_t reset_code; /* for a client that goes on sending behind the answer */
 
     /* From the request headers. */
-    bool is_post, is_grpc, is_known_path, is_bad_encoding;
+    bool is_post, is_grpc, is_proto, is_known_service, is_bad_encoding;
+    bool has_timeout, is_bad_timeout, has_authorization;
     uint32_t header_bytes;
+    uint64_t timeout_ms;
+    uint64_t tokens_generation; /* when its principal was last known to hold */
 
+    struct call_output output;
     uint8_t ack[CALL_ACK_BYTES];
-    uint8_t ack_length, ack_sent;
     char message[CALL_MESSAGE_BYTES];
 };
 
@@ -125,17 +166,18 @@ void call_settle(struct call_context *context);
 /* The client has ended its side. */
 void call_client_ended(struct call *call);
 
-/* Ends an open call with UNAVAILABLE because the server is shutting down. */
+/* Ends an open call, of whatever method, with UNAVAILABLE because the server is shutting down. */
 void call_interrupt(struct call *call);
 
 /* Answers the oldest waiting call if its cut is committed, or, when `force` is set, even if not:
  * then with UNAVAILABLE. Returns it, or NULL when there is none to answer. */
 struct call *call_answer_next(struct call_context *context, bool force);
 
-/* A timer of kind TIMER_CALL is due: the call's deadline has passed, and it ends. */
+/* A timer of kind TIMER_CALL is due: the call's deadline has passed, and it ends. What it counted
+ * gets a moment more to be committed, so that the error can name it. */
 void call_deadline(struct timer *timer);
 
-/* To be called once a second for each call: ends one that stopped inside a packet, or whose token
+/* To be called once a second for each call: ends one that stopped inside a message, or whose token
  * is no longer good, and tells a health watcher of a change. */
 void call_tick(struct call *call, uint64_t now_ms);
 

@@ -3,14 +3,18 @@
  * packets of the usual shape and once for each packet between two runs.
  *
  * The ids of a run are gathered, over chunks and calls of the worker, and counted as a group. A
- * call ends at the first packet that is wrong; those before it stay counted.
+ * call ends at the first packet that is wrong; those before it stay counted. What tokens ask beyond
+ * that, prefixes and allowances, costs a stream without them a branch a run and one a chunk.
  */
+#include "common/tokens.h"
 #include "proto/packet.h"
 #include "server/call_private.h"
+#include "server/service.h"
 
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #define REJECTED(reason) offsetof(struct balance_rejected, reason)
 
@@ -63,10 +67,43 @@ static void reject_frame(struct call *call, enum frame_result result)
     }
 }
 
+/* ---- What tokens cover ---------------------------------------------------------------------- */
+
+/* True unless the call's token is for device_ids that start in a way that this one does not. */
+static inline bool is_covered(const struct call *call, const struct packet_id *id)
+{
+    const struct principal *principal = call->principal;
+
+    return likely(!call->has_prefix) ||
+           (id->length >= principal->prefix_length &&
+            memcmp(id->bytes, principal->prefix, principal->prefix_length) == 0);
+}
+
+static void reject_uncovered(struct call *call)
+{
+    stats_add(&call->context->stats->streams_not_allowed, 1);
+    fail_packet(call, REJECTED(denied), GRPC_PERMISSION_DENIED,
+                "its device_id does not start as those of this token must");
+}
+
+/* What is counted from now on is counted for another call's allowance. */
+static NOINLINE void change_allowance(struct call *call)
+{
+    call_settle(call->context);
+    call->context->allowance = call->allowance;
+    cut_allow(call->context->cut, call->allowance);
+}
+
+/* ---- Packets -------------------------------------------------------------------------------- */
+
 static void take_packet(struct call *call, enum packet_result result, const struct packet_id *id)
 {
     if (unlikely(result != PACKET_OK)) {
         reject_packet(call, result, id);
+        return;
+    }
+    if (unlikely(!is_covered(call, id))) {
+        reject_uncovered(call);
         return;
     }
     cut_count(call->context->cut, id->bytes, id->length);
@@ -103,6 +140,17 @@ static void take_next(struct call *call, const uint8_t **bytes, size_t *length)
     }
 }
 
+/* How many of the first `count` ids the call's token covers. */
+static NOINLINE size_t count_covered(const struct call *call, const struct packet_id *ids,
+                                     size_t count)
+{
+    size_t n = 0;
+
+    while (n < count && is_covered(call, &ids[n]))
+        n++;
+    return n;
+}
+
 /* Gathers packets of the usual shape, as many as follow one another. */
 static void gather_run(struct call *call, const uint8_t **bytes, size_t *length)
 {
@@ -110,12 +158,16 @@ static void gather_run(struct call *call, const uint8_t **bytes, size_t *length)
 
     for (;;) {
         size_t room = COUNTERS_GROUP - context->gathered_count;
-        size_t n = packet_run(bytes, length, &context->limits,
-                              context->gathered + context->gathered_count, room);
+        struct packet_id *ids = context->gathered + context->gathered_count;
+        size_t n = packet_run(bytes, length, &context->limits, ids, room), covered = n;
 
-        context->gathered_count += n;
-        call->received += n;
-        if (n < room)
+        if (unlikely(call->has_prefix))
+            covered = count_covered(call, ids, n);
+        context->gathered_count += covered;
+        call->received += covered;
+        if (unlikely(covered < n))
+            reject_uncovered(call);
+        if (covered < room)
             return;
         call_settle(context);
     }
@@ -131,10 +183,14 @@ void call_settle(struct call_context *context)
 
 void call_receive(struct call *call, const uint8_t *bytes, size_t length)
 {
+    if (unlikely(call->allowance != call->context->allowance))
+        change_allowance(call);
     while (length > 0 && call->state == CALL_OPEN) {
         if (frame_at_boundary(&call->reader))
             gather_run(call, &bytes, &length);
-        if (length > 0)
+        if (length > 0 && likely(call->state == CALL_OPEN))
             take_next(call, &bytes, &length);
     }
+    if (unlikely(call->state == CALL_SERVING))
+        service_receive(call, bytes, length);
 }

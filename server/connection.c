@@ -42,32 +42,33 @@ struct connection {
 
 /* ---- Bad peers ------------------------------------------------------------------------------ */
 
-static void peer_name(const struct connection *connection, char out[INET6_ADDRSTRLEN])
+const char *connection_peer(const struct connection *connection, char peer[CONNECTION_PEER_BYTES])
 {
     struct sockaddr_storage address;
     socklen_t length = sizeof address;
 
-    snprintf(out, INET6_ADDRSTRLEN, "?");
+    snprintf(peer, CONNECTION_PEER_BYTES, "?");
     if (getpeername(connection->fd, (struct sockaddr *)&address, &length) == 0) {
         if (address.ss_family == AF_INET)
-            inet_ntop(AF_INET, &((struct sockaddr_in *)&address)->sin_addr, out, INET6_ADDRSTRLEN);
+            inet_ntop(AF_INET, &((struct sockaddr_in *)&address)->sin_addr, peer,
+                      CONNECTION_PEER_BYTES);
         else if (address.ss_family == AF_INET6)
-            inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&address)->sin6_addr, out,
-                      INET6_ADDRSTRLEN);
+            inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&address)->sin6_addr, peer,
+                      CONNECTION_PEER_BYTES);
     }
+    return peer;
 }
 
 static void note_bad_peer(struct connection *connection, const char *why)
 {
     struct connection_context *context = connection->context;
-    char peer[INET6_ADDRSTRLEN];
+    char peer[CONNECTION_PEER_BYTES];
 
     stats_add(&context->calls.stats->bad_peers, 1);
     if (!log_limit_allows(&context->bad_peer_limit))
         return;
-    peer_name(connection, peer);
-    log_warn("closed a connection from %s: %s (%" PRIu64 " others before it were not shown)", peer,
-             why, context->bad_peer_limit.suppressed);
+    log_warn("closed a connection from %s: %s (%" PRIu64 " others before it were not shown)",
+             connection_peer(connection, peer), why, context->bad_peer_limit.suppressed);
 }
 
 /* ---- nghttp2's callbacks ------------------------------------------------------------------- */

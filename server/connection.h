@@ -61,6 +61,10 @@ uint64_t connection_shut_ms(const struct connection *connection);
 
 int connection_fd(const struct connection *connection);
 
+/* Writes the address of the other side, for the log, and returns it. */
+#define CONNECTION_PEER_BYTES 46
+const char *connection_peer(const struct connection *connection, char peer[CONNECTION_PEER_BYTES]);
+
 /* Links for the owner's lists. */
 struct connection_links {
     struct connection *next, *previous;

@@ -9,6 +9,7 @@ import h2.config
 import h2.connection
 import h2.errors
 import h2.events
+import h2.settings
 
 from .env import PATIENCE
 from .wire import PATH
@@ -52,7 +53,7 @@ class Reply:
 class H2Client:
     """One connection. Not thread-safe; it reads only inside its own calls."""
 
-    def __init__(self, port):
+    def __init__(self, port, initial_window=None):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
         config = h2.config.H2Configuration(
             client_side=True,
@@ -61,6 +62,11 @@ class H2Client:
             normalize_outbound_headers=False,
         )
         self.connection = h2.connection.H2Connection(config)
+        if initial_window is not None:
+            setting = h2.settings.SettingCodes.INITIAL_WINDOW_SIZE
+            self.connection.local_settings = h2.settings.Settings(
+                client=True, initial_values={setting: initial_window}
+            )
         self.connection.initiate_connection()
         self.replies = {}
         self.goaway = None  # error code
@@ -114,6 +120,18 @@ class H2Client:
     def reset(self, stream):
         self.connection.reset_stream(stream, h2.errors.ErrorCodes.CANCEL)
         self._flush()
+
+    def window(self, stream, bytes):
+        """Lets the server send so many bytes more on a stream."""
+        self.connection.increment_flow_control_window(bytes, stream)
+        self._flush()
+
+    def read_now(self):
+        """Reads what comes within a moment; returns the client."""
+        self.socket.settimeout(0.1)
+        self._read()
+        self.socket.settimeout(10)
+        return self
 
     def finish(self, stream, timeout=20):
         """Waits until the server ended or reset the stream, and returns the Reply."""

@@ -8,7 +8,7 @@
  */
 #include "client/channel.h"
 
-#include "client/transport.h"
+#include "client/conduit.h"
 #include "common/clock.h"
 
 #include <errno.h>
@@ -32,7 +32,7 @@ struct channel {
     enum channel_state state;
     int fd;
     uint32_t watched; /* epoll events asked for */
-    struct transport transport;
+    struct conduit conduit;
     struct rpc_session *session;
     struct output output;
     uint8_t store[OUTPUT_BYTES]; /* of output */
@@ -52,14 +52,14 @@ struct channel *channel_create(const struct channel_options *options)
     channel->fd = -1;
     channel->watched = 0;
     channel->session = NULL;
-    memset(&channel->transport, 0, sizeof channel->transport);
+    memset(&channel->conduit, 0, sizeof channel->conduit);
     output_init(&channel->output, channel->store, sizeof channel->store);
     return channel;
 }
 
 static void close_socket(struct channel *channel)
 {
-    transport_fini(&channel->transport);
+    conduit_fini(&channel->conduit);
     if (channel->fd >= 0)
         close(channel->fd); /* which takes it out of the epoll set */
     channel->fd = -1;
@@ -151,7 +151,7 @@ void channel_start(struct channel *channel)
     try_next(channel, -EADDRNOTAVAIL);
 }
 
-/* The transport is open: the session begins. */
+/* The conduit is open: the session begins. */
 static void become_ready(struct channel *channel)
 {
     const struct credentials *credentials = channel->options.credentials;
@@ -175,7 +175,7 @@ static void fail_with_tls(struct channel *channel, const char *what)
     struct rpc_outcome outcome = {.status = GRPC_UNAVAILABLE};
 
     snprintf(outcome.message, sizeof outcome.message, "%s %.80s: %.130s", what,
-             channel->options.target, channel->transport.why);
+             channel->options.target, channel->conduit.why);
     channel_fail(channel, &outcome);
 }
 
@@ -183,17 +183,17 @@ static void shake_hands(struct channel *channel)
 {
     int error = 0;
 
-    switch (transport_open(&channel->transport)) {
-    case TRANSPORT_OPEN:
+    switch (conduit_open(&channel->conduit)) {
+    case CONDUIT_OPEN:
         become_ready(channel);
         break;
-    case TRANSPORT_WANTS_READ:
+    case CONDUIT_WANTS_READ:
         error = watch(channel, EPOLLIN);
         break;
-    case TRANSPORT_WANTS_WRITE:
+    case CONDUIT_WANTS_WRITE:
         error = watch(channel, EPOLLOUT);
         break;
-    case TRANSPORT_FAILED:
+    case CONDUIT_FAILED:
         fail_with_tls(channel, "no TLS with");
         break;
     }
@@ -213,8 +213,7 @@ static void finish_connecting(struct channel *channel)
         try_next(channel, -error);
         return;
     }
-    if (transport_init(&channel->transport, channel->fd, credentials->tls,
-                       credentials->server_name)) {
+    if (conduit_init(&channel->conduit, channel->fd, credentials->tls, credentials->server_name)) {
         fail_with_errno(channel, "cannot speak to", ENOMEM);
         return;
     }
@@ -228,7 +227,7 @@ static int receive(struct channel *channel, int turns)
     uint8_t input[INPUT_BYTES];
 
     while (turns-- > 0) {
-        ssize_t length = transport_receive(&channel->transport, input, sizeof input);
+        ssize_t length = conduit_receive(&channel->conduit, input, sizeof input);
         int error;
 
         if (length == -EAGAIN)
@@ -247,7 +246,7 @@ static int transmit(struct channel *channel)
 {
     for (int turn = 0; turn < TURN_BUFFERS; turn++) {
         size_t before = channel->output.length;
-        int result = transport_send(&channel->transport, &channel->output);
+        int result = conduit_send(&channel->conduit, &channel->output);
 
         if (channel->output.length < before)
             rpc_session_handed(channel->session, channel->output.length, clock_now_ns());
@@ -266,7 +265,7 @@ static void give_up(struct channel *channel, int error)
 
     if (rpc_session_over(channel->session, &outcome))
         channel_fail(channel, &outcome);
-    else if (channel->transport.why)
+    else if (channel->conduit.why)
         fail_with_tls(channel, "TLS ended with");
     else if (error == -EPROTO)
         fail_with_errno(channel, "cannot understand", EPROTO);

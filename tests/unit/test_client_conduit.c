@@ -1,5 +1,5 @@
 /* The client's side of a connection through TLS, against a server's side of ours. */
-#include "client/transport.h"
+#include "client/conduit.h"
 #include "common/tls.h"
 #include "tests/unit/tls_certificates.h"
 
@@ -18,7 +18,7 @@ struct rig {
     int fds[2];
     SSL *server;
     SSL_CTX *context;
-    struct transport transport;
+    struct conduit conduit;
 };
 
 static void open_rig(struct rig *rig, const char *ca, const char *name)
@@ -31,25 +31,24 @@ static void open_rig(struct rig *rig, const char *ca, const char *name)
     SSL_set_accept_state(rig->server);
     rig->context = tls_connect_context(ca, NULL, NULL, "h2", error);
     assert_non_null(rig->context);
-    assert_int_equal(transport_init(&rig->transport, rig->fds[0], rig->context, name), 0);
+    assert_int_equal(conduit_init(&rig->conduit, rig->fds[0], rig->context, name), 0);
 }
 
 static void close_rig(struct rig *rig)
 {
-    transport_fini(&rig->transport);
+    conduit_fini(&rig->conduit);
     SSL_free(rig->server);
     SSL_CTX_free(rig->context);
     close(rig->fds[0]);
     close(rig->fds[1]);
 }
 
-static enum transport_state shake(struct rig *rig)
+static enum conduit_state shake(struct rig *rig)
 {
-    enum transport_state state = TRANSPORT_WANTS_READ;
+    enum conduit_state state = CONDUIT_WANTS_READ;
 
-    for (int i = 0; i < 100 && (state == TRANSPORT_WANTS_READ || state == TRANSPORT_WANTS_WRITE);
-         i++) {
-        state = transport_open(&rig->transport);
+    for (int i = 0; i < 100 && (state == CONDUIT_WANTS_READ || state == CONDUIT_WANTS_WRITE); i++) {
+        state = conduit_open(&rig->conduit);
         SSL_do_handshake(rig->server);
     }
     return state;
@@ -61,14 +60,14 @@ static void open_name_and_ca_are_checked(void **state)
 
     (void)state;
     open_rig(&rig, ca_file.cert, "localhost");
-    assert_int_equal(shake(&rig), TRANSPORT_OPEN);
+    assert_int_equal(shake(&rig), CONDUIT_OPEN);
     close_rig(&rig);
     open_rig(&rig, ca_file.cert, "example.org");
-    assert_int_equal(shake(&rig), TRANSPORT_FAILED);
-    assert_string_equal(rig.transport.why, "the peer's certificate is refused: hostname mismatch");
+    assert_int_equal(shake(&rig), CONDUIT_FAILED);
+    assert_string_equal(rig.conduit.why, "the peer's certificate is refused: hostname mismatch");
     close_rig(&rig);
     open_rig(&rig, server_file.cert, "localhost"); /* as a CA it would sign nothing but itself */
-    assert_int_equal(shake(&rig), TRANSPORT_OPEN);
+    assert_int_equal(shake(&rig), CONDUIT_OPEN);
     close_rig(&rig);
 }
 
@@ -79,10 +78,10 @@ static void open_no_tls_there_says_so(void **state)
 
     (void)state;
     open_rig(&rig, ca_file.cert, "localhost");
-    assert_int_equal(transport_open(&rig.transport), TRANSPORT_WANTS_READ);
+    assert_int_equal(conduit_open(&rig.conduit), CONDUIT_WANTS_READ);
     assert_int_equal(write(rig.fds[1], settings, sizeof settings), sizeof settings);
-    assert_int_equal(transport_open(&rig.transport), TRANSPORT_FAILED);
-    assert_string_equal(rig.transport.why, "it does not speak TLS");
+    assert_int_equal(conduit_open(&rig.conduit), CONDUIT_FAILED);
+    assert_string_equal(rig.conduit.why, "it does not speak TLS");
     close_rig(&rig);
 }
 
@@ -92,10 +91,10 @@ static void open_closed_says_so(void **state)
 
     (void)state;
     open_rig(&rig, ca_file.cert, "localhost");
-    assert_int_equal(transport_open(&rig.transport), TRANSPORT_WANTS_READ);
+    assert_int_equal(conduit_open(&rig.conduit), CONDUIT_WANTS_READ);
     shutdown(rig.fds[1], SHUT_WR);
-    assert_int_equal(transport_open(&rig.transport), TRANSPORT_FAILED);
-    assert_non_null(rig.transport.why);
+    assert_int_equal(conduit_open(&rig.conduit), CONDUIT_FAILED);
+    assert_non_null(rig.conduit.why);
     close_rig(&rig);
 }
 
@@ -131,11 +130,11 @@ static void send_pieces_to_a_slow_reader_keeps_the_order(void **state)
         elsewhere[i] = (uint8_t)(i * 7);
     open_rig(&rig, ca_file.cert, "localhost");
     setsockopt(rig.fds[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
-    assert_int_equal(shake(&rig), TRANSPORT_OPEN);
+    assert_int_equal(shake(&rig), CONDUIT_OPEN);
     output_init(&output, store, sizeof store);
     length = fill(&output, sent);
     for (int i = 0; i < 10000 && have < length; i++) {
-        int result = transport_send(&rig.transport, &output), part;
+        int result = conduit_send(&rig.conduit, &output), part;
 
         assert_true(result == 0 || result == -EAGAIN);
         full += result == -EAGAIN;
@@ -155,20 +154,20 @@ static void receive_until_the_end(void **state)
 
     (void)state;
     open_rig(&rig, ca_file.cert, "localhost");
-    assert_int_equal(shake(&rig), TRANSPORT_OPEN);
-    assert_int_equal(transport_receive(&rig.transport, &byte, 1), -EAGAIN);
+    assert_int_equal(shake(&rig), CONDUIT_OPEN);
+    assert_int_equal(conduit_receive(&rig.conduit, &byte, 1), -EAGAIN);
     assert_int_equal(SSL_write(rig.server, "a", 1), 1);
-    assert_int_equal(transport_receive(&rig.transport, &byte, 1), 1);
+    assert_int_equal(conduit_receive(&rig.conduit, &byte, 1), 1);
     assert_int_equal(byte, 'a');
     SSL_shutdown(rig.server);
-    assert_int_equal(transport_receive(&rig.transport, &byte, 1), 0);
+    assert_int_equal(conduit_receive(&rig.conduit, &byte, 1), 0);
     close_rig(&rig);
 
     open_rig(&rig, ca_file.cert, "localhost");
-    assert_int_equal(shake(&rig), TRANSPORT_OPEN);
+    assert_int_equal(shake(&rig), CONDUIT_OPEN);
     assert_int_equal(write(rig.fds[1], "no record at all", 16), 16);
-    assert_int_equal(transport_receive(&rig.transport, &byte, 1), -ECONNABORTED);
-    assert_non_null(rig.transport.why);
+    assert_int_equal(conduit_receive(&rig.conduit, &byte, 1), -ECONNABORTED);
+    assert_non_null(rig.conduit.why);
     close_rig(&rig);
 }
 

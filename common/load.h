@@ -1,4 +1,5 @@
-/* Loads from memory of any alignment, in the machine's byte order: each is one instruction. */
+/* Loads from memory of any alignment, in the machine's byte order or the network's: each is one
+ * instruction or two. */
 #ifndef TALLYD_COMMON_LOAD_H
 #define TALLYD_COMMON_LOAD_H
 
@@ -18,6 +19,16 @@ static inline uint32_t load_u32(const uint8_t *bytes)
     uint32_t value;
 
     memcpy(&value, bytes, sizeof value);
+    return value;
+}
+
+static inline uint32_t load_be32(const uint8_t *bytes)
+{
+    uint32_t value = load_u32(bytes);
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    value = __builtin_bswap32(value);
+#endif
     return value;
 }
 

@@ -8,6 +8,7 @@
 #include "server/connection.h"
 
 #include "common/clock.h"
+#include "server/stray_frames.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -32,6 +33,9 @@ struct connection {
     struct call *calls;     /* the newest first */
     struct call *last_call; /* the one that the last DATA was for */
     struct call *next_tick; /* where connection_tick_calls() goes on; NULL: at the first */
+    struct stray_frames strays;
+    int32_t last_reset; /* the stream that the client reset last */
+    bool deaf;          /* it broke HTTP/2, and what it says has no meaning any more */
     int fd;
     uint64_t shut_ms; /* when the sending side was ended; 0: not yet */
 
@@ -78,6 +82,18 @@ static struct call *find_call(struct connection *connection, int32_t stream_id)
     return nghttp2_session_get_stream_user_data(connection->session, stream_id);
 }
 
+/* nghttp2 resets the stream, or ends the connection. */
+static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame, int error,
+                            void *user)
+{
+    struct connection *connection = user;
+
+    (void)session;
+    (void)error;
+    stream_order_cut_short(&connection->strays.order, frame->hd.stream_id);
+    return 0;
+}
+
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
     struct connection *connection = user;
@@ -85,9 +101,12 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
+    stream_order_begin(&connection->strays.order, frame->hd.stream_id);
     call = call_create(&connection->context->calls, connection, session, frame->hd.stream_id);
-    if (!call)
+    if (!call) {
+        stream_order_cut_short(&connection->strays.order, frame->hd.stream_id);
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* resets the stream */
+    }
     call->next = connection->calls;
     if (call->next)
         call->next->previous = call;
@@ -127,10 +146,14 @@ static NOINLINE void begin_or_end(struct connection *connection, const nghttp2_f
 
 static int on_frame_received(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
+    struct connection *connection = user;
+
     (void)session;
     if (frame->hd.type == NGHTTP2_HEADERS ||
         (frame->hd.type == NGHTTP2_DATA && frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
-        begin_or_end(user, frame);
+        begin_or_end(connection, frame);
+    else if (frame->hd.type == NGHTTP2_RST_STREAM)
+        connection->last_reset = frame->hd.stream_id;
     return 0;
 }
 
@@ -161,6 +184,9 @@ static int on_stream_closed(nghttp2_session *session, int32_t stream_id, uint32_
     (void)error;
     if (!call)
         return 0;
+    if (!call->client_ended && stream_id != connection->last_reset)
+        stream_order_cut_short(&connection->strays.order, stream_id);
+    stray_frames_closed(&connection->strays);
     if (call == connection->last_call)
         connection->last_call = NULL;
     if (call == connection->next_tick)
@@ -180,6 +206,11 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
     struct call *call;
 
     (void)session;
+    /* A change of SETTINGS_INITIAL_WINDOW_SIZE that takes a window past 2^31 - 1 is an error of the
+     * connection (RFC 9113, 6.9.2); nghttp2 resets a stream. WINDOW_UPDATE may share its fate. */
+    if (frame->hd.type == NGHTTP2_RST_STREAM &&
+        frame->rst_stream.error_code == NGHTTP2_FLOW_CONTROL_ERROR)
+        return nghttp2_session_terminate_session(session, NGHTTP2_FLOW_CONTROL_ERROR);
     if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR)
         note_bad_peer(user, nghttp2_http2_strerror(frame->goaway.error_code));
     if (frame->hd.type != NGHTTP2_HEADERS || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
@@ -200,6 +231,7 @@ static int create_session(struct connection *connection)
 
     if (nghttp2_session_callbacks_new(&callbacks) || nghttp2_option_new(&option))
         goto done;
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_received);
@@ -241,6 +273,7 @@ struct connection *connection_create(struct connection_context *context, int fd)
     }
     connection->context = context;
     connection->fd = fd;
+    stray_frames_init(&connection->strays);
     if (create_session(connection) || submit_preface(connection->session)) {
         connection_destroy(connection);
         errno = ENOMEM;
@@ -266,6 +299,16 @@ void connection_destroy(struct connection *connection)
 
 /* ---- Receive -------------------------------------------------------------------------------- */
 
+/* True of the first line of an HTTP/1 request: "GET / HTTP/1.1". */
+static bool is_http1(const uint8_t *bytes, size_t length)
+{
+    static const char version[] = " HTTP/1.";
+    const uint8_t *line_end = memchr(bytes, '\r', length);
+
+    return line_end && isupper(bytes[0]) &&
+           memmem(bytes, (size_t)(line_end - bytes), version, sizeof version - 1);
+}
+
 /* A peer that speaks HTTP/1 gets an answer in its own words: most likely a person with curl. */
 static void answer_http1(const struct connection *connection)
 {
@@ -277,28 +320,50 @@ static void answer_http1(const struct connection *connection)
         return;
 }
 
+/* Gives what came to the session. Returns 0 or nghttp2's error. */
+static int feed(struct connection *connection, const uint8_t *bytes, size_t length)
+{
+    uint32_t error = NGHTTP2_NO_ERROR;
+
+    while (length > 0 && !error) {
+        size_t n =
+            stray_frames_look(&connection->strays, connection->session, bytes, length, &error);
+        ssize_t used = nghttp2_session_mem_recv(connection->session, bytes, n);
+
+        if (used < 0)
+            return (int)used;
+        bytes += n;
+        length -= n;
+    }
+    if (!error)
+        return 0;
+    connection->deaf = true;
+    return nghttp2_session_terminate_session(connection->session, error);
+}
+
 bool connection_receive(struct connection *connection)
 {
     struct connection_context *context = connection->context;
-    ssize_t got = recv(connection->fd, context->buffer, context->buffer_bytes, MSG_DONTWAIT), used;
+    ssize_t got = recv(connection->fd, context->buffer, context->buffer_bytes, MSG_DONTWAIT);
+    int error;
 
     if (got < 0)
         return errno == EAGAIN || errno == EINTR;
     if (got == 0)
         return false;
-    if (connection->shut_ms)
+    if (connection->shut_ms || connection->deaf)
         return true;
     stats_add(&context->calls.stats->bytes_received, (uint64_t)got);
-    used = nghttp2_session_mem_recv(connection->session, context->buffer, (size_t)got);
+    error = feed(connection, context->buffer, (size_t)got);
     call_settle(&context->calls); /* the buffer is used again, and a cut may be answered, next */
-    if (used == NGHTTP2_ERR_BAD_CLIENT_MAGIC) {
+    if (error == NGHTTP2_ERR_BAD_CLIENT_MAGIC) {
         note_bad_peer(connection, "it does not speak HTTP/2 with prior knowledge, as gRPC does");
-        if (isupper(context->buffer[0]))
+        if (is_http1(context->buffer, (size_t)got))
             answer_http1(connection);
         return false;
     }
-    if (used < 0) {
-        note_bad_peer(connection, nghttp2_strerror((int)used));
+    if (error) {
+        note_bad_peer(connection, nghttp2_strerror(error));
         return false;
     }
     return true;

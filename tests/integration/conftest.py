@@ -2,11 +2,11 @@
 from pathlib import Path
 
 import pytest
-from harness.env import BUILD, have
+from harness.env import BUILD, have, wait_until
 from harness.proxy import Proxy
 from harness.redis_server import Redis
 from harness.sender import Sender
-from harness.tallyd import Tallyd
+from harness.tallyd import Tallyd, assert_balance
 
 SKIPPED_EXIT_CODE = 77  # SKIP_RETURN_CODE in CMakeLists.txt
 
@@ -60,6 +60,34 @@ def start_tallyd(tmp_path, closing):
 def tallyd(redis, start_tallyd):
     """A tallyd with default options on the plain redis-server."""
     return start_tallyd(redis.port)
+
+
+@pytest.fixture(scope="module")
+def h2_port(tmp_path_factory):
+    """The gRPC port of a tallyd that serves all tests of a file: for those that ask many small
+    questions of HTTP/2, each on a connection of its own. Pings may come as often as they like."""
+    if not have("redis-server"):
+        pytest.skip("redis-server is not installed")
+    directory = tmp_path_factory.mktemp("h2")
+    (directory / "redis").mkdir()
+    redis = Redis(directory / "redis")
+    tallyd = Tallyd(directory, redis.port, keepalive_min_ping_ms=0)
+    try:
+        redis.start()
+        tallyd.start()
+        yield tallyd.grpc_port
+        wait_until(lambda: _open_connections(tallyd.stats()) == 0, "all connections closed")
+        stats = tallyd.stats()
+        assert_balance(stats)
+        assert stats["totals"]["streams_opened"] == stats["totals"]["streams_closed"]
+        assert tallyd.stop() == 0
+    finally:
+        tallyd.close()
+        redis.close()
+
+
+def _open_connections(stats):
+    return stats["totals"]["connections_opened"] - stats["totals"]["connections_closed"]
 
 
 @pytest.fixture

@@ -293,26 +293,26 @@ static int convert(struct load *load, size_t row, void *options)
     return 0;
 }
 
+static size_t field_bytes(const struct opt_row *row)
+{
+    switch (row->type) {
+    case OPT_STRING:
+        return sizeof(char *);
+    case OPT_NUMBER:
+        return sizeof(uint64_t);
+    case OPT_CHOICE:
+        return sizeof(int);
+    case OPT_FLAG:
+        return sizeof(bool);
+    }
+    return 0;
+}
+
+/* Makes strings NULL, numbers 0, flags false. */
 static void clear_fields(const struct opt_table *table, void *options)
 {
-    for (size_t i = 0; i < table->count; i++) {
-        void *field = (char *)options + table->rows[i].offset;
-
-        switch (table->rows[i].type) {
-        case OPT_STRING:
-            *(char **)field = NULL;
-            break;
-        case OPT_NUMBER:
-            *(uint64_t *)field = 0;
-            break;
-        case OPT_CHOICE:
-            *(int *)field = 0;
-            break;
-        case OPT_FLAG:
-            *(bool *)field = false;
-            break;
-        }
-    }
+    for (size_t i = 0; i < table->count; i++)
+        memset((char *)options + table->rows[i].offset, 0, field_bytes(&table->rows[i]));
 }
 
 /* The path of the configuration file, if one is named: a flag is the only source. */
@@ -363,6 +363,32 @@ done:
     free(all.found);
     free(path);
     return result;
+}
+
+bool opt_is_set(const struct opt_row *row, const void *options)
+{
+    return row->type != OPT_STRING || *(char *const *)((const char *)options + row->offset) != NULL;
+}
+
+bool opt_is_equal(const struct opt_row *row, const void *a, const void *b)
+{
+    const void *left = (const char *)a + row->offset, *right = (const char *)b + row->offset;
+
+    if (row->type != OPT_STRING)
+        return memcmp(left, right, field_bytes(row)) == 0;
+    if (!opt_is_set(row, a) || !opt_is_set(row, b))
+        return opt_is_set(row, a) == opt_is_set(row, b);
+    return strcmp(*(char *const *)left, *(char *const *)right) == 0;
+}
+
+void opt_exchange(const struct opt_row *row, void *a, void *b)
+{
+    void *left = (char *)a + row->offset, *right = (char *)b + row->offset;
+    uint64_t kept = 0;
+
+    memcpy(&kept, left, field_bytes(row));
+    memcpy(left, right, field_bytes(row));
+    memcpy(right, &kept, field_bytes(row));
 }
 
 void opt_free(const struct opt_table *table, void *options)

@@ -23,9 +23,10 @@ enum opt_type {
 };
 
 enum opt_traits {
-    OPT_SECRET = 1,  /* no flag takes it: every user of the machine may read a command line */
-    OPT_COMMAND = 2, /* command line only: --help and the like */
-    OPT_FILE = 4,    /* names the configuration file */
+    OPT_SECRET = 1,     /* no flag takes it: every user of the machine may read a command line */
+    OPT_COMMAND = 2,    /* command line only: --help and the like */
+    OPT_FILE = 4,       /* names the configuration file */
+    OPT_RELOADABLE = 8, /* a new value is taken when the configuration is read again */
 };
 
 struct opt_row {
@@ -57,6 +58,11 @@ struct opt_table {
  * opt_free() releases the fields. Called by: main. */
 int opt_load(const struct opt_table *table, void *options, int argc, char **argv,
              char error[OPT_ERROR_BYTES]) MUST_CHECK;
+
+/* Whether a row's field has a value; whether it has the same in both; exchanges it between them. */
+bool opt_is_set(const struct opt_row *row, const void *options);
+bool opt_is_equal(const struct opt_row *row, const void *a, const void *b);
+void opt_exchange(const struct opt_row *row, void *a, void *b);
 
 /* Frees the strings in `options`. */
 void opt_free(const struct opt_table *table, void *options);

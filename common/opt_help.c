@@ -54,6 +54,8 @@ void opt_print_help(const struct opt_table *table, FILE *out)
             fprintf(out, " [no flag; configuration file: %s]", row->name);
         else if (row->environment)
             fprintf(out, " [env: %s]", row->environment);
+        if (row->traits & OPT_RELOADABLE)
+            fputs(" [reloadable]", out);
         fputc('\n', out);
     }
     if (table->epilogue)
@@ -82,7 +84,7 @@ void opt_print_markdown(const struct opt_table *table, FILE *out)
         fprintf(out, " | %s", row->help);
         if (row->traits & OPT_SECRET)
             fprintf(out, " (in the configuration file: `%s`)", row->name);
-        fputs(" |\n", out);
+        fputs(row->traits & OPT_RELOADABLE ? " (reloadable) |\n" : " |\n", out);
     }
 }
 
@@ -146,5 +148,7 @@ void opt_print_roff(const struct opt_table *table, FILE *out)
             print_roff_text(row->fallback, out);
             fputs(".\n", out);
         }
+        if (row->traits & OPT_RELOADABLE)
+            fputs("Reloadable.\n", out);
     }
 }

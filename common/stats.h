@@ -78,8 +78,8 @@
     X(connections_refused_address,                                                                 \
       "connections closed at once because their address had too many")                             \
     X(memory_pressure, "gauge: 0, 1 when memory is tight, 2 when --memory-limit-bytes is reached") \
-    X(reloads, "times the configuration was read again")                                           \
-    X(reloads_failed, "times that failed, and the old one stayed")
+    X(reloads, "times the configuration was read again, and taken")                                \
+    X(reloads_failed, "times it was not taken, and the old one stayed")
 
 /* Writer: the flusher. Each has its bounds, stats_<name>_bounds. */
 #define STATS_FLUSHER_HISTOGRAMS(X)                                                                \

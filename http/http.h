@@ -49,6 +49,7 @@ struct http_options {
     struct stats_worker *const *workers; /* one a worker */
     size_t worker_count;
     struct stats_flusher *flusher;
+    struct stats_main *main;
     struct balance *balance;
     const atomic_bool *draining; /* set by main */
 

@@ -107,6 +107,17 @@ static bool add_flusher(cJSON *json, const struct stats_flusher *flusher)
     return whole;
 }
 
+static bool add_main(cJSON *json, const struct stats_main *stats)
+{
+    cJSON *object = cJSON_AddObjectToObject(json, "main");
+    bool whole = object;
+
+#define ADD(name, help) whole &= add_integer(object, #name, stats_get(&stats->name));
+    STATS_MAIN(ADD)
+#undef ADD
+    return whole;
+}
+
 /* Adds one worker's counters to the array and to the sums. */
 static bool add_worker(cJSON *array, const struct stats_worker *worker,
                        struct stats_worker_values *sums)
@@ -148,7 +159,8 @@ cJSON *statistics_create(const struct http_shared *shared)
     cJSON *json = cJSON_CreateObject();
 
     if (add_instance(json, shared) && add_balance(json, options->balance) &&
-        add_flusher(json, options->flusher) && add_workers(json, options))
+        add_flusher(json, options->flusher) && add_main(json, options->main) &&
+        add_workers(json, options))
         return json;
     cJSON_Delete(json);
     return NULL;

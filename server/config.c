@@ -33,9 +33,18 @@ static const char *const log_formats[] = {"text", "json", NULL};
     {                                                                                              \
         flag, env, OPT_NUMBER, FIELD(field), def, low, high, NULL, "N", help, 0                    \
     }
-#define CHOICE(field, flag, env, def, choices, help)                                               \
+/* The same, but a new value is taken on SIGHUP. */
+#define RELOADABLE_TEXT(field, flag, env, metavar, help)                                           \
     {                                                                                              \
-        flag, env, OPT_CHOICE, FIELD(field), def, 0, 0, choices, NULL, help, 0                     \
+        flag, env, OPT_STRING, FIELD(field), NULL, 0, 0, NULL, metavar, help, OPT_RELOADABLE       \
+    }
+#define RELOADABLE_NUMBER(field, flag, env, def, low, high, help)                                  \
+    {                                                                                              \
+        flag, env, OPT_NUMBER, FIELD(field), def, low, high, NULL, "N", help, OPT_RELOADABLE       \
+    }
+#define RELOADABLE_CHOICE(field, flag, env, def, choices, help)                                    \
+    {                                                                                              \
+        flag, env, OPT_CHOICE, FIELD(field), def, 0, 0, choices, NULL, help, OPT_RELOADABLE        \
     }
 #define COMMAND(field, flag, help)                                                                 \
     {                                                                                              \
@@ -74,19 +83,19 @@ static const struct opt_row rows[] = {
            "milliseconds between two commits when no ended stream waits for its Ack"),
     NUMBER(redis_grace_ms, "redis-grace-ms", "REDIS_GRACE_MS", "5000", 0, 3600000,
            "milliseconds without an answer of Redis after which new streams are refused"),
-    NUMBER(drain_timeout_ms, "drain-timeout-ms", "DRAIN_TIMEOUT_MS", "30000", 0, 3600000,
-           "milliseconds that streams and the last commit get after SIGTERM"),
+    RELOADABLE_NUMBER(drain_timeout_ms, "drain-timeout-ms", "DRAIN_TIMEOUT_MS", "30000", 0, 3600000,
+                      "milliseconds that streams and the last commit get after SIGTERM"),
     NUMBER(max_devices, "max-devices", "MAX_DEVICES", "10000000", 1, 1000000000,
            "devices with a count of their own; the packets of further ones go to __overflow__"),
     NUMBER(max_device_id_bytes, "max-device-id-bytes", "MAX_DEVICE_ID_BYTES", "256", 1, 65535,
            "bytes of a device_id"),
     NUMBER(max_message_bytes, "max-message-bytes", "MAX_MESSAGE_BYTES", "4194304", 1,
            MAX_MESSAGE_BYTES, "bytes of one packet on the wire"),
-    NUMBER(max_connections, "max-connections", "MAX_CONNECTIONS", "16384", 1, 1000000,
-           "gRPC connections at a time; further ones are closed at once"),
-    NUMBER(max_connections_per_address, "max-connections-per-address",
-           "MAX_CONNECTIONS_PER_ADDRESS", "8192", 1, 1000000,
-           "of them: from one IPv4 address or one IPv6 /64"),
+    RELOADABLE_NUMBER(max_connections, "max-connections", "MAX_CONNECTIONS", "16384", 1, 1000000,
+                      "gRPC connections at a time; further ones are closed at once"),
+    RELOADABLE_NUMBER(max_connections_per_address, "max-connections-per-address",
+                      "MAX_CONNECTIONS_PER_ADDRESS", "8192", 1, 1000000,
+                      "of them: from one IPv4 address or one IPv6 /64"),
     NUMBER(max_streams, "max-streams", "MAX_STREAMS", "1024", 1, 65536,
            "streams of one connection at a time"),
     NUMBER(handshake_timeout_ms, "handshake-timeout-ms", "HANDSHAKE_TIMEOUT_MS", "10000", 1,
@@ -109,17 +118,18 @@ static const struct opt_row rows[] = {
     NUMBER(max_connection_age_grace_ms, "max-connection-age-grace-ms",
            "MAX_CONNECTION_AGE_GRACE_MS", "30000", 0, 86400000,
            "milliseconds that its streams then get to end"),
-    NUMBER(memory_limit_bytes, "memory-limit-bytes", "MEMORY_LIMIT_BYTES", "0", 0,
-           UINT64_C(1) << 50,
-           "resident bytes near which senders are slowed, and at which new streams and devices are "
-           "refused; 0 is none"),
-    TEXT(tls_cert, "tls-cert", "TLS_CERT", NULL, "FILE",
-         "certificate chain (PEM): gRPC and HTTP speak TLS only"),
-    TEXT(tls_key, "tls-key", "TLS_KEY", NULL, "FILE", "its private key (PEM)"),
-    TEXT(tls_client_ca, "tls-client-ca", "TLS_CLIENT_CA", NULL, "FILE",
-         "who signs clients' certificates (PEM): clients must show one"),
-    TEXT(token_file, "token-file", "TOKEN_FILE", NULL, "FILE",
-         "who may send and who may read, made by \"tallyd token\"; without it everybody may"),
+    RELOADABLE_NUMBER(
+        memory_limit_bytes, "memory-limit-bytes", "MEMORY_LIMIT_BYTES", "0", 0, UINT64_C(1) << 50,
+        "resident bytes near which senders are slowed, and at which new streams and devices are "
+        "refused; 0 is none"),
+    RELOADABLE_TEXT(tls_cert, "tls-cert", "TLS_CERT", "FILE",
+                    "certificate chain (PEM): gRPC and HTTP speak TLS only"),
+    RELOADABLE_TEXT(tls_key, "tls-key", "TLS_KEY", "FILE", "its private key (PEM)"),
+    RELOADABLE_TEXT(tls_client_ca, "tls-client-ca", "TLS_CLIENT_CA", "FILE",
+                    "who signs clients' certificates (PEM): clients must show one"),
+    RELOADABLE_TEXT(
+        token_file, "token-file", "TOKEN_FILE", "FILE",
+        "who may send and who may read, made by \"tallyd token\"; without it everybody may"),
     TEXT(http_public, "http-public", "HTTP_PUBLIC", "/healthz,/readyz", "PATHS",
          "HTTP paths that need neither token nor client certificate, separated by commas"),
     NUMBER(http_connections_per_address, "http-connections-per-address",
@@ -132,8 +142,10 @@ static const struct opt_row rows[] = {
            "HTTP connections served at once, each by a thread; further ones wait"),
     NUMBER(prom_devices, "prom-devices", "PROM_DEVICES", "0", 0, 10000,
            "devices, the busiest, that have a series of their own in /metrics/prom"),
-    CHOICE(log_level, "log-level", "LOG_LEVEL", "info", log_levels, "least level to log"),
-    CHOICE(log_format, "log-format", "LOG_FORMAT", "text", log_formats, "form of the log's lines"),
+    RELOADABLE_CHOICE(log_level, "log-level", "LOG_LEVEL", "info", log_levels,
+                      "least level to log"),
+    RELOADABLE_CHOICE(log_format, "log-format", "LOG_FORMAT", "text", log_formats,
+                      "form of the log's lines"),
     {"config", NULL, OPT_STRING, FIELD(file), NULL, 0, 0, NULL, "FILE",
      "file of \"name = value\" lines, names as above without the dashes", OPT_FILE},
     COMMAND(check_config, "check-config", "check the options, say what is wrong, and exit"),
@@ -147,7 +159,8 @@ const struct opt_table config_table = {
                 "Counts telemetry packets per device: gRPC streams in, exact counts in Redis.",
     .epilogue = "A flag beats the environment, which beats the file. Exit status: 0 all committed, "
                 "1 cannot\nstart, 2 wrong options, 3 stopped with packets that Redis never "
-                "confirmed, 4 fenced by\nanother instance of the same name.",
+                "confirmed, 4 fenced by\nanother instance of the same name. SIGHUP reads the "
+                "configuration again: what is marked as\nreloadable changes.",
     .rows = rows,
     .count = ARRAY_LENGTH(rows),
 };

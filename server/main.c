@@ -1,53 +1,29 @@
-/* tallyd: reads its options, starts the server, and waits for the signal to drain it; or "tallyd
- * token", which has nothing to do with that. */
+/* tallyd: reads its options, starts the server, reads them again when it is told to, and waits for
+ * the signal to drain it; or "tallyd token", which has nothing to do with that. */
 #include "common/log.h"
 #include "server/config.h"
 #include "server/healthcheck.h"
+#include "server/reload.h"
 #include "server/server.h"
+#include "server/signals.h"
 #include "server/token_command.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 enum { EXIT_CANNOT_START = 1, EXIT_WRONG_OPTIONS = 2 };
 
-/* SIGTERM and SIGINT come through a descriptor. Blocked before any thread starts, so that no
- * thread can be interrupted by them. */
-static int open_signals(void)
-{
-    sigset_t set;
-
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    signal(SIGPIPE, SIG_IGN);
-    return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-}
-
-static const char *read_signal(int fd)
-{
-    struct signalfd_siginfo info;
-
-    if (read(fd, &info, sizeof info) != sizeof info)
-        return NULL;
-    return info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM";
-}
-
-static int serve(const struct config *config)
+static int serve(struct config *config, int argc, char **argv)
 {
     char error[OPT_ERROR_BYTES];
-    const char *signal_name;
     enum server_end end;
     struct server *server;
-    int signals = open_signals();
+    int signals = signals_open(), number;
 
     if (signals < 0) {
-        fprintf(stderr, "tallyd: cannot receive signals: %s\n", strerror(errno));
+        fprintf(stderr, "tallyd: cannot receive signals: %s\n", strerror(-signals));
         return EXIT_CANNOT_START;
     }
     server = server_start(config, error);
@@ -55,10 +31,15 @@ static int serve(const struct config *config)
         fprintf(stderr, "tallyd: %s\n", error);
         return EXIT_CANNOT_START;
     }
-    server_run(server, signals);
-    signal_name = read_signal(signals);
-    if (signal_name)
-        log_info("%s received; a second one ends the streams at once", signal_name);
+    do {
+        server_run(server, signals);
+        number = signals_take(signals);
+        if (number == SIGHUP)
+            reload(config, argc, argv, server);
+    } while (number == SIGHUP);
+    if (number)
+        log_info("%s received; a second one ends the streams at once",
+                 number == SIGINT ? "SIGINT" : "SIGTERM");
     end = server_drain(server, signals);
     server_destroy(server);
     close(signals);
@@ -95,7 +76,7 @@ static int check_files(const struct config *config)
 }
 
 /* Does what the options ask for. */
-static int act(const struct config *config)
+static int act(struct config *config, int argc, char **argv)
 {
     if (config->help) {
         opt_print_help(&config_table, stdout);
@@ -110,7 +91,7 @@ static int act(const struct config *config)
     if (config->healthcheck)
         return check_health(config);
     log_configure((enum log_level)config->log_level, (enum log_format)config->log_format);
-    return serve(config);
+    return serve(config, argc, argv);
 }
 
 int main(int argc, char **argv)
@@ -125,7 +106,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "tallyd: %s\n", error);
         status = EXIT_WRONG_OPTIONS;
     } else {
-        status = act(&config);
+        status = act(&config, argc, argv);
     }
     config_free(&config);
     return status;

@@ -9,6 +9,7 @@
 #include "common/tls.h"
 #include "http/http.h"
 #include "server/acceptor.h"
+#include "server/signals.h"
 #include "server/worker.h"
 
 #include <errno.h>
@@ -34,6 +35,7 @@ struct server {
     struct acceptor *acceptor;
     struct stats_worker **worker_stats;
     struct stats_flusher *flusher_stats;
+    struct stats_main *main_stats;
     struct balance balance;
     struct commits *commits;
     struct flusher *flusher;
@@ -116,10 +118,12 @@ static int create_parts(struct server *server)
     server->workers = calloc(n, sizeof *server->workers);
     server->worker_stats = calloc(n, sizeof *server->worker_stats);
     server->flusher_stats = aligned_alloc(CACHE_LINE_BYTES, sizeof *server->flusher_stats);
+    server->main_stats = aligned_alloc(CACHE_LINE_BYTES, sizeof *server->main_stats);
     server->commits = commits_create();
     if (server->wake_fd < 0 || server->event_fd < 0 || !server->cuts || !server->workers ||
-        !server->worker_stats || !server->flusher_stats || !server->commits)
+        !server->worker_stats || !server->flusher_stats || !server->main_stats || !server->commits)
         return -ENOMEM;
+    memset(server->main_stats, 0, sizeof *server->main_stats);
     memset(server->flusher_stats, 0, sizeof *server->flusher_stats);
     for (size_t i = 0; i < n; i++) {
         server->workers[i] = create_worker(server, i, &hash_key);
@@ -170,6 +174,7 @@ static struct http_server *start_http(struct server *server, char error[OPT_ERRO
         .workers = server->worker_stats,
         .worker_count = server->worker_count,
         .flusher = server->flusher_stats,
+        .main = server->main_stats,
         .balance = &server->balance,
         .draining = &server->draining,
         .tls = server->tls,
@@ -260,6 +265,28 @@ void server_run(struct server *server, int signal_fd)
     }
 }
 
+/* ---- Reload --------------------------------------------------------------------------------- */
+
+static int reload_tls(struct server *server, char error[OPT_ERROR_BYTES])
+{
+    struct tls_files files;
+
+    config_tls_files(server->config, &files);
+    return server->tls ? tls_reload(server->tls, &files, error) : 0;
+}
+
+int server_reload(struct server *server, char error[OPT_ERROR_BYTES])
+{
+    return reload_tls(server, error);
+}
+
+void server_note_reload(struct server *server, int result)
+{
+    struct stats_main *stats = server->main_stats;
+
+    stats_add(result ? &stats->reloads_failed : &stats->reloads, 1);
+}
+
 /* ---- Drain ---------------------------------------------------------------------------------- */
 
 static void set_stage(struct server *server, enum worker_stage stage)
@@ -287,7 +314,7 @@ static bool wait_for_streams(struct server *server, uint64_t deadline_ms, int si
     };
 
     while (open_streams(server) && clock_now_ms() < deadline_ms) {
-        if (poll(fds, 2, DRAIN_POLL_MS) > 0)
+        if (poll(fds, 2, DRAIN_POLL_MS) > 0 && (fds[1].revents || signals_take_end(signal_fd)))
             return false;
     }
     return true;
@@ -363,6 +390,7 @@ void server_destroy(struct server *server)
     commits_destroy(server->commits);
     balance_fini(&server->balance);
     free(server->flusher_stats);
+    free(server->main_stats);
     free(server->worker_stats);
     free(server->workers);
     free(server->cuts);

@@ -10,12 +10,20 @@
 struct server;
 
 /* Starts everything: the sockets, the workers, the flusher, HTTP. Redis need not be there.
- * `config` is borrowed. Returns NULL with one line in `error`. */
+ * `config` is borrowed; main may change what is reloadable in it, and calls server_reload() then.
+ * Returns NULL with one line in `error`. */
 struct server *server_start(const struct config *config, char error[OPT_ERROR_BYTES]) MUST_CHECK;
 
 /* Accepts connections and hands them to the workers, until `signal_fd` (a signalfd) becomes
  * readable, or this instance is fenced. Does not read signal_fd. */
 void server_run(struct server *server, int signal_fd);
+
+/* Takes over what main has changed in the configuration, and reads the files of TLS and of tokens
+ * again. Returns 0, or -EINVAL with `error`; then nothing has changed. */
+int server_reload(struct server *server, char error[OPT_ERROR_BYTES]) MUST_CHECK;
+
+/* Counts a reload: `result` is 0, or what was wrong. */
+void server_note_reload(struct server *server, int result);
 
 /* How a server ends; each is an exit status. */
 enum server_end {

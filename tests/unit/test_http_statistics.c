@@ -39,6 +39,7 @@ struct fixture {
     struct stats_worker workers[2];
     struct stats_worker *list[2];
     struct stats_flusher flusher;
+    struct stats_main main;
     struct balance balance;
     atomic_bool draining;
     struct http_options options;
@@ -57,6 +58,7 @@ static void start(struct fixture *f)
         .workers = f->list,
         .worker_count = 2,
         .flusher = &f->flusher,
+        .main = &f->main,
         .balance = &f->balance,
         .draining = &f->draining,
     };
@@ -82,6 +84,7 @@ static void create_tells_instance_balance_and_sums(void **state)
     stats_set(&f.workers[0].bytes_received, 40);
     stats_set(&f.workers[1].bytes_received, 2);
     stats_set(&f.flusher.cuts, UINT64_MAX);
+    stats_set(&f.main.reloads, 3);
     histogram_add(&f.flusher.batch_devices, &stats_batch_devices_bounds, 5);
     balance_publish(&f.balance, &(struct balance_values){.received = 9007199254740993});
     json = statistics_create(&f.shared);
@@ -90,6 +93,7 @@ static void create_tells_instance_balance_and_sums(void **state)
     assert_string_equal(text_of(json, "instance", "redis"), "127.0.0.1:6379");
     assert_string_equal(text_of(json, "balance", "received"), "9007199254740993");
     assert_string_equal(text_of(json, "flusher", "cuts"), "18446744073709551615");
+    assert_string_equal(text_of(json, "main", "reloads"), "3");
     assert_string_equal(text_of(json, "totals", "bytes_received"), "42");
     flusher = cJSON_GetObjectItem(json, "flusher");
     assert_string_equal(text_of(flusher, "batch_devices", "count"), "1");

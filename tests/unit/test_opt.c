@@ -121,6 +121,57 @@ static void load_secret_comes_by_environment_or_file(void **state)
     assert_string_equal(run->options.password, "from-environment");
 }
 
+static const struct opt_row *row_of(const char *name)
+{
+    for (size_t i = 0; i < table.count; i++) {
+        if (strcmp(rows[i].name, name) == 0)
+            return &rows[i];
+    }
+    fail_msg("no row is called %s", name);
+    return NULL;
+}
+
+static void exchange_moves_a_field_of_each_type_and_back(void **state)
+{
+    static const struct options blank;
+    static const char *const names[] = {"host", "socket", "port", "log-format", "fast"};
+    struct run *run = *state;
+    struct options other = {
+        .host = strdup("elsewhere"), .socket = strdup("s"), .port = 1, .format = 1, .fast = true};
+
+    load(run);
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+        const struct opt_row *row = row_of(names[i]);
+
+        assert_false(opt_is_equal(row, &run->options, &other));
+        opt_exchange(row, &run->options, &other);
+        assert_false(opt_is_equal(row, &run->options, &other));
+    }
+    assert_string_equal(run->options.host, "elsewhere");
+    assert_string_equal(other.host, "localhost");
+    assert_null(other.socket);
+    assert_int_equal(run->options.port, 1);
+    assert_int_equal(other.port, 6379);
+    assert_true(run->options.fast);
+    assert_int_equal(run->options.limit, other.limit);
+    opt_free(&table, &other);
+    assert_memory_equal(&other, &blank, sizeof other);
+}
+
+static void is_equal_compares_strings_by_what_they_say(void **state)
+{
+    struct run *run = *state;
+    struct options other = {.host = strdup("localhost")};
+
+    load(run);
+    assert_true(opt_is_equal(row_of("host"), &run->options, &other));
+    assert_true(opt_is_equal(row_of("socket"), &run->options, &other)); /* neither has one */
+    assert_false(opt_is_set(row_of("socket"), &run->options));
+    assert_true(opt_is_set(row_of("host"), &run->options));
+    assert_true(opt_is_set(row_of("port"), &other));
+    opt_free(&table, &other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -133,6 +184,8 @@ int main(void)
         RUN(load_boolean_words_are_taken),
         RUN(load_largest_number_is_taken),
         RUN(load_command_flag_is_taken_on_the_command_line),
+        RUN(exchange_moves_a_field_of_each_type_and_back),
+        RUN(is_equal_compares_strings_by_what_they_say),
         RUN(load_secret_comes_by_environment_or_file),
     };
 

@@ -28,13 +28,13 @@ static const uint8_t *consume(const uint8_t **input, size_t *length, size_t byte
 
 /* Judges a complete header; FRAME_MORE means that it is good. The flag is judged first, since
  * the length of a message that we could not read anyway says nothing. */
-static enum frame_result check_header(const uint8_t header[FRAME_HEADER_BYTES], uint32_t max_bytes)
+static enum frame_result check_header(const struct frame_reader *reader, uint32_t max_bytes)
 {
-    if (header[0] > 1)
+    if (reader->header[0] > 1)
         return FRAME_BAD_FLAG;
-    if (header[0] == 1)
+    if (reader->header[0] == 1 && !reader->takes_compressed)
         return FRAME_COMPRESSED;
-    return decode_length(header) > max_bytes ? FRAME_TOO_LARGE : FRAME_MORE;
+    return decode_length(reader->header) > max_bytes ? FRAME_TOO_LARGE : FRAME_MORE;
 }
 
 static void gather_header(struct frame_reader *reader, const uint8_t **input, size_t *length)
@@ -55,6 +55,7 @@ static enum frame_result take_message(struct frame_reader *reader, const uint8_t
 {
     bool was_split = reader->split;
 
+    piece->compressed = reader->header[0] == 1;
     if (*length == 0 && reader->left > 0)
         return FRAME_MORE;
     if (*length < reader->left) {
@@ -81,7 +82,7 @@ static enum frame_result next_split(struct frame_reader *reader, const uint8_t *
         gather_header(reader, input, length);
         if (reader->header_have < FRAME_HEADER_BYTES)
             return FRAME_MORE;
-        result = check_header(reader->header, max_bytes);
+        result = check_header(reader, max_bytes);
         if (result != FRAME_MORE)
             return result;
         reader->left = decode_length(reader->header);
@@ -102,6 +103,7 @@ enum frame_result frame_next(struct frame_reader *reader, const uint8_t **input,
         if (likely(message <= have && message <= max_bytes)) {
             piece->bytes = at + FRAME_HEADER_BYTES;
             piece->length = message;
+            piece->compressed = false;
             *input = piece->bytes + message;
             *length = have - message;
             return FRAME_WHOLE;

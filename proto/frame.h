@@ -23,13 +23,15 @@ enum frame_result {
     FRAME_WHOLE,      /* a whole message lies in the input */
     FRAME_PART,       /* a part of a split message, more will come */
     FRAME_LAST_PART,  /* the part that ends a split message (may be empty) */
-    FRAME_COMPRESSED, /* error: the compressed flag is set */
+    FRAME_COMPRESSED, /* error: the compressed flag is set, and must not be */
     FRAME_BAD_FLAG,   /* error: the flag byte is neither 0 nor 1 */
     FRAME_TOO_LARGE,  /* error: the length is over the limit; frame_length() tells it */
 };
 
-/* Embedded in a stream. Zero it to start; its fields belong to frame.c. */
+/* Embedded in a stream. Zero it to start; its fields belong to frame.c, but for the first, which
+ * its owner sets before the first message when these may be compressed. */
 struct frame_reader {
+    bool takes_compressed;
     uint8_t header[FRAME_HEADER_BYTES];
     uint8_t header_have; /* bytes of the header that came so far */
     uint32_t left;       /* bytes of the message still to come */
@@ -39,6 +41,7 @@ struct frame_reader {
 struct frame_piece {
     const uint8_t *bytes; /* into the caller's input; valid as long as that is */
     size_t length;
+    bool compressed; /* the message's flag */
 };
 
 /* Takes the next message or part from *input, whose length is *length, and moves both past what

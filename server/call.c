@@ -93,6 +93,7 @@ void call_destroy(struct call *call)
         stats_add(&call->context->stats->streams_closed, 1);
     else if (call->is_counted)
         stats_add(&call->context->stats->service_calls_closed, 1);
+    gunzip_give(call->gunzip);
     service_destroy(call);
     tokens_release(call->principal);
     free(call);

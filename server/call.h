@@ -35,6 +35,8 @@
 
 struct allowance;
 struct connection;
+struct gunzip;
+struct gunzip_pool;
 struct method;
 struct nghttp2_session;
 struct packet_feed;
@@ -69,6 +71,9 @@ struct call_context {
 
     /* Calls that have ended and wait for their commit, the oldest first. */
     struct call *waiting_first, *waiting_last;
+
+    struct gunzip_pool *gunzips; /* NULL: none was needed yet */
+    uint64_t inflated_bytes;     /* that came out of compressed messages, ever */
 
     size_t service_bytes; /* what calls of other methods hold */
     uint64_t request_id;  /* of the last error answer; 0: none yet */
@@ -120,6 +125,7 @@ struct call {
     enum call_state state;
     enum grpc_status status;
     struct frame_reader reader;
+    struct gunzip *gunzip; /* of the compressed message that is under way; NULL: none is */
     struct timer deadline; /* of its grpc-timeout */
     struct call_progress progress;
     bool client_ended;
@@ -139,6 +145,9 @@ struct call {
     uint8_t ack[CALL_ACK_BYTES];
     char message[CALL_MESSAGE_BYTES];
 };
+
+/* Frees what calls made for themselves and one another; there must be no call left. */
+void call_context_fini(struct call_context *context);
 
 /* Returns NULL with errno ENOMEM. `context`, `connection` and its `session` are borrowed. */
 struct call *call_create(struct call_context *context, struct connection *connection,

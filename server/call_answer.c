@@ -17,7 +17,7 @@
 
 #define NUMBER_BYTES    21
 #define ID_BYTES        17
-#define ACCEPT_ENCODING "identity"
+#define ACCEPT_ENCODING "identity,gzip"
 #define PUSHBACK_MS     1000 /* and up to as much again, so that they do not all come at once */
 
 /* Names and values live as long as the fields: nghttp2 copies them. */

@@ -48,7 +48,9 @@ int call_header(struct call *call, const uint8_t *name, size_t name_length, cons
         call->is_grpc = grpc_is_content_type(value, value_length);
         call->is_proto = grpc_is_proto_type(value, value_length);
     } else if (is(name, name_length, "grpc-encoding")) {
-        call->is_bad_encoding = !is(value, value_length, "identity");
+        call->reader.takes_compressed = is(value, value_length, "gzip");
+        call->is_bad_encoding =
+            !call->reader.takes_compressed && !is(value, value_length, "identity");
     } else if (is(name, name_length, "grpc-timeout")) {
         call->has_timeout = true;
         call->is_bad_timeout = grpc_parse_timeout(value, value_length, &call->timeout_ms) != 0;
@@ -100,7 +102,7 @@ static bool is_call(struct call *call)
         call_refuse(call, GRPC_UNIMPLEMENTED,
                     "messages are protobuf here; send " GRPC_CONTENT_TYPE);
     else if (call->is_bad_encoding)
-        call_refuse(call, GRPC_UNIMPLEMENTED, "unsupported grpc-encoding; send identity");
+        call_refuse(call, GRPC_UNIMPLEMENTED, "unknown grpc-encoding; send identity or gzip");
     else
         return true;
     return false;

@@ -1,11 +1,13 @@
 /*
  * The parts of a call share this, and nobody else: call.c has its life, call_headers.c what is
- * asked of it, call_answer.c what it answers, call_receive.c its packets, and service*.c what calls
+ * asked of it, call_answer.c what it answers, call_receive.c its packets,
+ * call_inflate.c compressed ones, and service*.c what calls
  * of other methods do. Thread: worker.
  */
 #ifndef TALLYD_SERVER_CALL_PRIVATE_H
 #define TALLYD_SERVER_CALL_PRIVATE_H
 
+#include "proto/gunzip.h"
 #include "server/call.h"
 #include "server/method.h"
 
@@ -32,6 +34,11 @@ static inline bool call_is_stream(const struct call *call)
  * message is cut to CALL_MESSAGE_BYTES. */
 void call_fail(struct call *call, enum grpc_status status, const char *format, ...)
     PRINTF_LIKE(3, 4);
+
+/* Inflates a piece of a compressed message of which at most `max_bytes` may come out; when it is
+ * the last one, the message must be whole. Fails nothing: that is the caller's. */
+enum gunzip_result call_inflate(struct call *call, const struct frame_piece *piece, bool is_last,
+                                uint32_t max_bytes, gunzip_sink *sink, void *target) MUST_CHECK;
 
 /* Refuses the call before anything of it is counted. */
 void call_refuse(struct call *call, enum grpc_status status, const char *message);

@@ -110,6 +110,46 @@ static void take_packet(struct call *call, enum packet_result result, const stru
     call->received++;
 }
 
+static void reject_inflated(struct call *call, enum gunzip_result result)
+{
+    char too_large[80];
+
+    if (result == GUNZIP_TOO_LARGE) {
+        snprintf(too_large, sizeof too_large, "it inflates to more than the limit of %" PRIu32,
+                 call->context->limits.max_message_bytes);
+        fail_packet(call, REJECTED(too_large), GRPC_RESOURCE_EXHAUSTED, too_large);
+    } else if (result == GUNZIP_BUSY) {
+        call_fail(call, GRPC_RESOURCE_EXHAUSTED,
+                  "too many compressed messages are under way, before packet %" PRIu64,
+                  call->received);
+    } else {
+        fail_packet(call, REJECTED(malformed), GRPC_INTERNAL,
+                    "it is marked as compressed and is no gzip, or not whole");
+    }
+}
+
+static void feed(void *target, const uint8_t *bytes, size_t length)
+{
+    packet_feed_part(target, bytes, length);
+}
+
+/* Takes a piece of a compressed packet; what it inflates to is never in one place. */
+static NOINLINE void take_compressed(struct call *call, const struct frame_piece *piece,
+                                     bool is_last)
+{
+    enum gunzip_result inflated = call_inflate(
+        call, piece, is_last, call->context->limits.max_message_bytes, feed, call->feed);
+    enum packet_result result;
+    struct packet_id id;
+
+    if (inflated != GUNZIP_OK) {
+        reject_inflated(call, inflated);
+    } else if (is_last) {
+        result = packet_feed_end(call->feed, &id);
+        take_packet(call, result, &id);
+    }
+}
+
 /* Takes one packet of any shape, or a part of one. */
 static void take_next(struct call *call, const uint8_t **bytes, size_t *length)
 {
@@ -120,6 +160,11 @@ static void take_next(struct call *call, const uint8_t **bytes, size_t *length)
     enum frame_result got =
         frame_next(&call->reader, bytes, length, limits->max_message_bytes, &piece);
 
+    if (unlikely(call->reader.takes_compressed) && got != FRAME_MORE && got <= FRAME_LAST_PART &&
+        piece.compressed) {
+        take_compressed(call, &piece, got != FRAME_PART);
+        return;
+    }
     switch (got) {
     case FRAME_WHOLE:
         result = packet_scan(piece.bytes, piece.length, limits->max_id_bytes, &id);

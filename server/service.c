@@ -96,6 +96,34 @@ static void take_gathered(struct call *call)
     release(call, &service->request, &service->request_room);
 }
 
+static void append(void *target, const uint8_t *bytes, size_t length)
+{
+    struct service *service = target;
+
+    memcpy(service->request + service->request_have, bytes, length);
+    service->request_have += length;
+}
+
+/* Takes a piece of a compressed request, which is inflated where requests are gathered. */
+static void take_compressed(struct call *call, const struct frame_piece *piece, bool is_last)
+{
+    struct service *service = call->service;
+    enum gunzip_result result = GUNZIP_BUSY;
+
+    if (service->request ||
+        resize(call, &service->request, &service->request_room, SERVICE_REQUEST_BYTES))
+        result = call_inflate(call, piece, is_last, SERVICE_REQUEST_BYTES, append, service);
+    if (result == GUNZIP_TOO_LARGE)
+        call_fail(call, GRPC_RESOURCE_EXHAUSTED, "a request inflates to more than %d bytes",
+                  SERVICE_REQUEST_BYTES);
+    else if (result == GUNZIP_BUSY)
+        call_fail(call, GRPC_RESOURCE_EXHAUSTED, "too many requests are under way; try later");
+    else if (result == GUNZIP_BROKEN)
+        call_fail(call, GRPC_INTERNAL, "a compressed request is no gzip, or not whole");
+    else if (is_last)
+        take_gathered(call);
+}
+
 static void reject(struct call *call, enum frame_result result)
 {
     if (result == FRAME_TOO_LARGE)
@@ -115,7 +143,9 @@ void service_receive(struct call *call, const uint8_t *bytes, size_t length)
         enum frame_result got =
             frame_next(&call->reader, &bytes, &length, SERVICE_REQUEST_BYTES, &piece);
 
-        if (got == FRAME_WHOLE)
+        if (got != FRAME_MORE && got <= FRAME_LAST_PART && piece.compressed)
+            take_compressed(call, &piece, got != FRAME_PART);
+        else if (got == FRAME_WHOLE)
             take_request(call, piece.bytes, piece.length);
         else if (got == FRAME_PART)
             gather(call, piece.bytes, piece.length);

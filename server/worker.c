@@ -136,6 +136,7 @@ void worker_destroy(struct worker *worker)
     }
     if (worker->epoll_fd >= 0)
         close(worker->epoll_fd);
+    call_context_fini(&worker->context.calls);
     timers_destroy(worker->timers);
     free(worker->context.buffer);
     free(worker);

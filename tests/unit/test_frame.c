@@ -233,6 +233,49 @@ static void next_bad_header_returns_its_error(void **state)
     }
 }
 
+/* Where messages may be compressed, each tells whether it is, however it is split. */
+static void next_compressed_message_is_marked(void **state)
+{
+    static const uint8_t mixed[] = "\1\0\0\0\2ab"
+                                   "\0\0\0\0\1c"
+                                   "\1\0\0\0\0"
+                                   "\0\0\0\0\0"
+                                   "\1\0\0\0\1d";
+    static const bool compressed[] = {true, false, true, false, true};
+
+    (void)state;
+    for (size_t cut = 0; cut < sizeof mixed; cut++) {
+        struct frame_reader reader = {.takes_compressed = true};
+        const uint8_t *at = mixed;
+        size_t ends[] = {cut, sizeof mixed - 1}, message = 0;
+
+        for (int i = 0; i < 2; i++) {
+            size_t length = ends[i] - (size_t)(at - mixed);
+            struct frame_piece piece;
+            enum frame_result result;
+
+            while ((result = frame_next(&reader, &at, &length, 2, &piece)) != FRAME_MORE) {
+                assert_in_range(result, FRAME_WHOLE, FRAME_LAST_PART);
+                assert_in_range(message, 0, ARRAY_LENGTH(compressed) - 1);
+                assert_int_equal(piece.compressed, compressed[message]);
+                message += result != FRAME_PART;
+            }
+        }
+        assert_int_equal(message, ARRAY_LENGTH(compressed));
+    }
+}
+
+static void next_compressed_message_over_the_limit_is_too_large(void **state)
+{
+    struct frame_reader reader = {.takes_compressed = true};
+    const uint8_t *at = (const uint8_t *)"\1\0\0\0\3abc";
+    size_t length = 8;
+    struct frame_piece piece;
+
+    (void)state;
+    assert_int_equal(frame_next(&reader, &at, &length, 2, &piece), FRAME_TOO_LARGE);
+}
+
 static void next_too_large_message_in_input_is_not_returned(void **state)
 {
     struct frame_reader reader = {0};
@@ -292,6 +335,8 @@ int main(void)
         cmocka_unit_test(next_byte_by_byte_returns_same_messages),
         cmocka_unit_test(at_boundary_is_true_between_messages_only),
         cmocka_unit_test(next_bad_header_returns_its_error),
+        cmocka_unit_test(next_compressed_message_is_marked),
+        cmocka_unit_test(next_compressed_message_over_the_limit_is_too_large),
         cmocka_unit_test(next_too_large_message_in_input_is_not_returned),
         cmocka_unit_test(next_largest_length_is_counted_in_full),
         cmocka_unit_test(write_header_is_read_back),

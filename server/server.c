@@ -69,6 +69,7 @@ static struct worker *create_worker(struct server *server, size_t i,
         .number = (unsigned)i,
         .commits = server->commits,
         .redis_grace_ms = config->redis_grace_ms,
+        .stall_timeout_ms = config->stall_timeout_ms,
         .max_message_bytes = (uint32_t)config->max_message_bytes,
         .max_device_id_bytes = (size_t)config->max_device_id_bytes,
     };

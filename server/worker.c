@@ -98,6 +98,7 @@ struct worker *worker_create(const struct worker_options *options)
         .commits = options->commits,
         .stats = options->stats,
         .redis_grace_ms = options->redis_grace_ms,
+        .stall_timeout_ms = options->stall_timeout_ms,
         .limits = {options->max_message_bytes, options->max_device_id_bytes},
         .tokens = options->tokens,
         .pressure = options->pressure,

@@ -32,7 +32,7 @@ struct worker_options {
     struct cut *cut;
     struct commits *commits;
     struct stats_worker *stats;
-    uint64_t redis_grace_ms;
+    uint64_t redis_grace_ms, stall_timeout_ms;
     uint32_t max_message_bytes;
     size_t max_device_id_bytes;
     struct tokens *tokens;           /* NULL: everybody may send */

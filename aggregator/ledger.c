@@ -51,6 +51,9 @@
 #define MAX_ATTEMPTS 3             /* in one call; each but the first follows a tripped guard */
 #define TIMEOUT_MS   3000          /* until ledger_set_timeout() */
 
+_Static_assert(BATCH_MAX + TRANSACTION_COMMIT_RESULTS <= REPLIES_MAX_ELEMENTS,
+               "the reply to a full batch is an array that is taken");
+
 struct ledger *ledger_create(const struct redis_options *options, const char *instance,
                              struct stats_flusher *stats)
 {
@@ -137,6 +140,18 @@ static bool is_error(const redisReply *element)
     return element && element->type == REDIS_REPLY_ERROR;
 }
 
+/* Whether EXEC's reply says of `count` commands that each was executed: it added, or failed. */
+static bool is_executed(const redisReply *exec, size_t count)
+{
+    if (exec->type != REDIS_REPLY_ARRAY || exec->elements != count)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (exec->element[i] && !is_error(exec->element[i]))
+            return false;
+    }
+    return true;
+}
+
 /* EXEC ran the commands, each for itself: reads which of them failed. */
 static void mark_refused(struct ledger *ledger, struct batch *batch, const redisReply *exec)
 {
@@ -195,8 +210,7 @@ static enum ledger_result judge_exec(struct ledger *ledger, struct batch *batch,
 {
     enum ledger_result result;
 
-    *done = exec->type == REDIS_REPLY_ARRAY &&
-            exec->elements == batch->count + TRANSACTION_COMMIT_RESULTS;
+    *done = is_executed(exec, batch->count + TRANSACTION_COMMIT_RESULTS);
     if (*done) {
         mark_refused(ledger, batch, exec);
         note_committed(ledger);
@@ -248,6 +262,17 @@ static enum ledger_result transact(struct ledger *ledger, struct batch *batch,
     return result;
 }
 
+static bool are_fields(const redisReply *reply, size_t count)
+{
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != count)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (!transaction_is_field(reply->element[i]))
+            return false;
+    }
+    return true;
+}
+
 /* Asks for the fields of a batch, and judges each as HINCRBY did. */
 static enum ledger_result find_refused(struct ledger *ledger, struct batch *batch)
 {
@@ -259,7 +284,7 @@ static enum ledger_result find_refused(struct ledger *ledger, struct batch *batc
         !(fields = transaction_receive(ledger->context)))
         return ledger_broken(ledger, "verifying a batch");
     wrong_type = fields->type == REDIS_REPLY_ERROR && strncmp(fields->str, "WRONGTYPE", 9) == 0;
-    if (!wrong_type && (fields->type != REDIS_REPLY_ARRAY || fields->elements != batch->count)) {
+    if (!wrong_type && !are_fields(fields, batch->count)) {
         replies_free(fields);
         return ledger_broken(ledger, "verifying a batch");
     }

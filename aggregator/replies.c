@@ -1,6 +1,6 @@
 /*
- * hiredis's reader asks a table of functions for its objects; the table is copied, with two entries
- * exchanged, so that whatever else a version of hiredis has in it stays.
+ * hiredis's reader asks a table of functions for its objects; the table is copied, with some
+ * entries exchanged, so that whatever else a version of hiredis has in it stays.
  *
  * Why a NULL element is safe: hiredis's arrays are allocated zeroed, their elements stored by the
  * functions of the table, and freeReplyObject() does nothing with NULL; the reader itself only asks
@@ -36,6 +36,16 @@ static void *create_integer(const redisReadTask *task, long long value)
     return usual(task)->createInteger(task, value);
 }
 
+/* From 1.0 on hiredis counts in size_t. */
+#if HIREDIS_MAJOR >= 1
+static void *create_array(const redisReadTask *task, size_t elements)
+#else
+static void *create_array(const redisReadTask *task, int elements)
+#endif
+{
+    return elements > REPLIES_MAX_ELEMENTS ? NULL : usual(task)->createArray(task, elements);
+}
+
 static void free_object(void *object)
 {
     replies_free(object);
@@ -46,6 +56,7 @@ void replies_spare(struct replies *replies, redisReader *reader)
     replies->usual = replies->sparing = *reader->fn;
     replies->sparing.createString = create_string;
     replies->sparing.createInteger = create_integer;
+    replies->sparing.createArray = create_array;
     replies->sparing.freeObject = free_object;
     reader->fn = &replies->sparing;
     reader->privdata = replies;

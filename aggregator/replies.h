@@ -5,7 +5,8 @@
  * hiredis makes an object of each: 106 ns a count, of about 450 that the flusher takes for one; 35
  * without (ARCHITECTURE.md). On a context that replies_spare() was called for,
  *  - the status QUEUED is one and the same object, never allocated;
- *  - an integer inside an array is a NULL element.
+ *  - an integer inside an array is a NULL element;
+ *  - an array of more than REPLIES_MAX_ELEMENTS is out of memory.
  * All other replies, errors above all, are what hiredis makes of them.
  *
  * Thread: the one that uses the context.
@@ -14,6 +15,10 @@
 #define TALLYD_AGGREGATOR_REPLIES_H
 
 #include <hiredis.h>
+
+/* No array that we ask for is longer; one that says it is ends the connection, instead of having
+ * memory asked for that it names. */
+#define REPLIES_MAX_ELEMENTS 4096
 
 /* Room for what a context is given; embedded by its owner, and in use as long as the context. */
 struct replies {

@@ -160,13 +160,20 @@ int transaction_skip(redisContext *context, size_t count, char *why, size_t size
 
 /* ---- Reading -------------------------------------------------------------------------------- */
 
+bool transaction_is_field(const redisReply *field)
+{
+    return field && (field->type == REDIS_REPLY_STRING || field->type == REDIS_REPLY_NIL);
+}
+
 /* Digits only, within 64 bits: what strtoull() would let through beside them is no number here. */
 static bool read_number(const redisReply *field, uint64_t *number)
 {
     *number = 0;
+    if (!transaction_is_field(field))
+        return false;
     if (field->type == REDIS_REPLY_NIL)
         return true;
-    if (field->type != REDIS_REPLY_STRING || !field->len)
+    if (!field->len)
         return false;
     for (size_t i = 0; i < field->len; i++) {
         unsigned digit = (unsigned char)field->str[i] - (unsigned)'0';
@@ -183,7 +190,7 @@ bool transaction_read_look(const redisReply *reply, struct transaction_look *loo
     return reply->type == REDIS_REPLY_ARRAY && reply->elements == 3 &&
            read_number(reply->element[0], &look->epoch) &&
            read_number(reply->element[1], &look->owner) &&
-           read_number(reply->element[2], &look->batch);
+           read_number(reply->element[2], &look->batch) && look->batch <= LAST_INT64;
 }
 
 bool transaction_was_refused(const redisReply *field, uint64_t delta)

@@ -59,13 +59,19 @@ redisReply *transaction_receive(redisContext *context) MUST_CHECK;
  * already: it begins as "". Returns 0, or -EIO when the connection failed. */
 int transaction_skip(redisContext *context, size_t count, char *why, size_t size) MUST_CHECK;
 
-/* Takes the fields out of a look's HMGET reply. False when it is not such a reply, or a field is no
- * number. */
+/* Whether an element of HMGET's reply is what Redis answers with: a string, or nil. An integer,
+ * which is NULL (see replies.h), or anything else is not. */
+bool transaction_is_field(const redisReply *field);
+
+/* Takes the fields out of a look's HMGET reply. False when it is not such a reply, a field is no
+ * number, or the batch's is past 2^63 - 1: no instance gets there, and behind 2^64 - 1 would come
+ * 0, which is also what a field that is not there is read as. */
 bool transaction_read_look(const redisReply *reply, struct transaction_look *look);
 
-/* Whether Redis, where the field now reads `field`, refused to add `delta` to it: HINCRBY fails on
- * what is no 64-bit integer, and when the sum would overflow. A field that ends within `delta` of
- * 2^63 - 1 counts as refused, though it may just have got there: its value alone cannot tell. */
+/* Whether Redis, where the field now reads `field`, which is one, refused to add `delta` to it:
+ * HINCRBY fails on what is no 64-bit integer, and when the sum would overflow. A field that ends
+ * within `delta` of 2^63 - 1 counts as refused, though it may just have got there: its value alone
+ * cannot tell. */
 bool transaction_was_refused(const redisReply *field, uint64_t delta);
 
 #endif

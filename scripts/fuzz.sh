@@ -1,21 +1,19 @@
 #!/usr/bin/env bash
 # Runs the fuzz targets of tests/fuzz under libFuzzer, AddressSanitizer and UBSan, two at a time.
 #
-#   scripts/fuzz.sh [--seconds N] [--merge] [TARGET...]
+#   scripts/fuzz.sh [--seconds N] [TARGET...]
 #
 #   --seconds N  for so long each (60)
-#   --merge      instead: adds to the committed corpus the smallest inputs that cover what the
-#                others do not, of all that earlier runs have found
 #   TARGET       as fuzz_<target>.c is called; all of them where none is named
 #
 # What a run finds worth keeping stays in build-fuzz/corpus/<target> for the next one; the corpus of
-# tests/fuzz is only read. An input that fails is kept in build-fuzz/finds. Exits 1 when there is one.
+# tests/fuzz is only read (tests/fuzz/select_seeds.py adds to it). An input that fails is kept in
+# build-fuzz/finds, and the script exits 1.
 
 source "$(dirname "$0")/lib.sh"
 
 dir=build-fuzz
 seconds=60
-merge=false
 while (($# > 0)); do
     case $1 in
     --help | -h) usage && exit ;;
@@ -24,7 +22,6 @@ while (($# > 0)); do
         [[ $seconds =~ ^[1-9][0-9]*$ ]] || die "--seconds takes a number"
         shift
         ;;
-    --merge) merge=true ;;
     -*) die "unknown argument $1; see --help" ;;
     *) break ;;
     esac
@@ -60,11 +57,7 @@ fuzz() {
     if [[ -f tests/fuzz/$target.dict ]]; then
         options+=(-dict="tests/fuzz/$target.dict")
     fi
-    if $merge; then
-        options+=(-merge=1 "tests/fuzz/corpus/$target" "$dir/corpus/$target")
-    else
-        options+=("$dir/corpus/$target" "tests/fuzz/corpus/$target")
-    fi
+    options+=("$dir/corpus/$target" "tests/fuzz/corpus/$target")
     mkdir -p "$dir/corpus/$target"
     "$dir/tests/fuzz/fuzz_$target" "${options[@]}" >"$dir/logs/$target.log" 2>&1
 }

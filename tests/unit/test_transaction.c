@@ -174,6 +174,10 @@ static void read_look_number_gives_its_value(void **state)
         redisReply number = string_reply(table[i].text, strlen(table[i].text));
 
         for (size_t place = 0; place < 3; place++) {
+            if (place == 2 && table[i].value > INT64_MAX) { /* a batch's number goes no further */
+                assert_false(read_look(&number, place, &look));
+                continue;
+            }
             assert_true(read_look(&number, place, &look));
             assert_look(&look, place, table[i].value);
         }
@@ -218,6 +222,7 @@ static void read_look_anything_else_is_refused(void **state)
                 fail_msg("\"%s\" was taken", table[i].text);
         }
         assert_false(read_look(&integer, place, &look));
+        assert_false(read_look(NULL, place, &look)); /* an integer that was spared */
     }
 }
 

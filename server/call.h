@@ -135,7 +135,7 @@ struct call {
     uint32_t reset_code; /* for a client that goes on sending behind the answer */
 
     /* From the request headers. */
-    bool is_post, is_grpc, is_proto, is_known_service, is_bad_encoding;
+    bool is_post, is_head, is_grpc, is_proto, is_known_service, is_bad_encoding;
     bool has_timeout, is_bad_timeout, has_authorization;
     uint32_t header_bytes;
     uint64_t timeout_ms;

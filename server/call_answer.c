@@ -193,6 +193,39 @@ static void answer_without_body(struct call *call, const char *http_status)
                                             fields.count, NULL));
 }
 
+static ssize_t read_text(nghttp2_session *session, int32_t stream_id, uint8_t *out, size_t size,
+                         uint32_t *flags, nghttp2_data_source *source, void *user)
+{
+    struct call_output *output = &((struct call *)source->ptr)->output;
+    size_t left = output->length - output->sent, n = left < size ? left : size;
+
+    (void)session;
+    (void)stream_id;
+    (void)user;
+    memcpy(out, output->bytes + output->sent, n);
+    output->sent += n;
+    if (n == left)
+        *flags |= NGHTTP2_DATA_FLAG_EOF;
+    return (ssize_t)n;
+}
+
+/* For a peer that speaks no gRPC: its message as text, for a person to read. */
+static void answer_text(struct call *call, const char *http_status)
+{
+    nghttp2_data_provider body = {.source.ptr = call, .read_callback = read_text};
+    struct fields fields = {.count = 0};
+
+    touch(call);
+    add(&fields, ":status", http_status);
+    add(&fields, "content-type", "text/plain; charset=utf-8");
+    add_trailers(&fields, call);
+    call->output.bytes = (const uint8_t *)call->message;
+    call->output.length = strlen(call->message) + 1;
+    call->message[call->output.length - 1] = '\n'; /* the end of the text is no longer needed */
+    submitted(call, nghttp2_submit_response(call->session, call->stream_id, fields.list,
+                                            fields.count, call->is_head ? NULL : &body));
+}
+
 static void write_ack(struct call *call)
 {
     Telemetry__Ack ack = TELEMETRY__ACK__INIT;
@@ -227,12 +260,17 @@ void call_refuse(struct call *call, enum grpc_status status, const char *message
 void call_refuse_http(struct call *call, const char *http_status, enum grpc_status status,
                       const char *message)
 {
+    bool is_grpc = call->is_post && call->is_grpc;
+
     snprintf(call->message, sizeof call->message, "%s", message);
     call->status = status;
     call->state = CALL_ANSWERED;
     if (call_is_stream(call))
         stats_add(&call->context->stats->streams_refused, 1);
-    answer_without_body(call, http_status);
+    if (is_grpc)
+        answer_without_body(call, http_status);
+    else
+        answer_text(call, http_status);
 }
 
 void call_response_sent(struct call *call)

@@ -42,6 +42,7 @@ int call_header(struct call *call, const uint8_t *name, size_t name_length, cons
         return 0; /* trailers: counted, so that they cannot be endless, and of no use */
     if (is(name, name_length, ":method")) {
         call->is_post = is(value, value_length, "POST");
+        call->is_head = is(value, value_length, "HEAD");
     } else if (is(name, name_length, ":path")) {
         call->method = method_find(value, value_length, &call->is_known_service);
     } else if (is(name, name_length, "content-type")) {

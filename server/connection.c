@@ -213,7 +213,8 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
         return nghttp2_session_terminate_session(session, NGHTTP2_FLOW_CONTROL_ERROR);
     if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR)
         note_bad_peer(user, nghttp2_http2_strerror(frame->goaway.error_code));
-    if (frame->hd.type != NGHTTP2_HEADERS || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+    if ((frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) ||
+        !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
         return 0;
     call = find_call(user, frame->hd.stream_id);
     if (call)

@@ -138,11 +138,17 @@ def test_a_bad_call_is_refused_and_the_connection_lives(redis, client, bad):
         reply = client.finish(stream)
         assert reply.http_status == http_status
         assert reply.status == status or status is None
+        assert reply.data.endswith(b"\n") == (http_status in (405, 415)), "a text for people"
         if "grpc_encoding" in headers:
             assert "identity" in reply.field("grpc-accept-encoding")
     assert client.call(framed_packets(GOOD)).status == OK
     assert client.goaway is None
     assert_same(redis.totals(), COUNTED)
+
+
+def test_head_is_answered_without_a_body(client):
+    reply = client.finish(client.open(end=True, method="HEAD"))
+    assert (reply.http_status, reply.data) == (405, b"")
 
 
 @pytest.mark.parametrize("content_type", ["application/grpc+proto", "application/grpc;charset=x"])

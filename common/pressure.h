@@ -1,10 +1,11 @@
 /*
  * How near the process is to its memory limit: main samples, everybody reads.
  *
- * Flow control comes first: while memory is TIGHT, connections wait in the kernel's queue and
- * workers read in smaller rounds, which slows the senders. Refusal comes next: once it is FULL, new
- * streams are refused with UNAVAILABLE and a pushback, and devices that have no counter yet are
- * counted in the overflow counter. Streams that are open go on, and every packet is counted.
+ * Flow control comes first: while memory is TIGHT, from 90 %, connections wait in the kernel's
+ * queue, from which only some are taken a second, and workers read less, which slows the senders.
+ * Refusal comes next: once it is FULL, new streams are refused with UNAVAILABLE and a pushback, and
+ * devices that have no counter yet are counted in the overflow counter. Streams that are open go
+ * on, and every packet is counted.
  */
 #ifndef TALLYD_COMMON_PRESSURE_H
 #define TALLYD_COMMON_PRESSURE_H
@@ -16,6 +17,7 @@ enum pressure_level { PRESSURE_NONE, PRESSURE_TIGHT, PRESSURE_FULL };
 
 struct pressure {
     _Atomic int level;
+    uint64_t trim_ms; /* main's: when free memory may be given back again */
 };
 
 /* Any thread; relaxed, since it is advice. NULL stands for no limit. */
@@ -29,5 +31,9 @@ static inline enum pressure_level pressure_level(const struct pressure *pressure
 /* Measures, and sets the level for a limit in bytes; 0 is none. Returns the level. Called by: main,
  * ten times a second. */
 enum pressure_level pressure_sample(struct pressure *pressure, uint64_t limit_bytes);
+
+/* The level that follows on `before`; for pressure_sample() and tests. */
+enum pressure_level pressure_judge(enum pressure_level before, uint64_t bytes,
+                                   uint64_t limit_bytes);
 
 #endif

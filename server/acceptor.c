@@ -1,73 +1,94 @@
 /* See acceptor.h. */
 #include "server/acceptor.h"
 
+#include "common/address_table.h"
 #include "common/log.h"
+#include "common/pressure.h"
+#include "common/stats.h"
 #include "server/listener.h"
 #include "server/worker.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-#define MAX_CONNECTIONS 16384 /* about 25 KB each in nghttp2: 400 MB */
-#define SPARE_FDS       192   /* for the rest: two for each HTTP thread, Redis, logs */
-#define FDS_A_WORKER    4     /* epoll, eventfd, both ends of the inbox */
-#define BURST           64    /* connections taken before main looks at its signals again */
+#define SPARE_FDS    192 /* for the rest: two for each HTTP thread, Redis, logs */
+#define FDS_A_WORKER 4   /* epoll, eventfd, both ends of the inbox */
+#define BURST        64  /* connections taken before main looks at its signals again */
+#define TIGHT_BURST  8   /* while memory is short; main then pauses for a tenth of a second */
 
 struct acceptor {
-    int listener;
-    struct worker *const *workers;
-    size_t worker_count;
-    uint64_t max_connections;
-    struct log_limit limit;
+    struct acceptor_options options;
+    int listener; /* -1: closed */
+    struct address_table *addresses;
+    struct log_limit limit, full_limit, address_limit;
 };
 
 /* As many descriptors as the machine allows, and no more connections than leave some to spare: a
  * flood of connections must not keep the flusher from reaching Redis. */
-static uint64_t bound_connections(size_t worker_count)
+static uint64_t bound_connections(uint64_t wanted, size_t worker_count)
 {
     uint64_t reserved = SPARE_FDS + FDS_A_WORKER * worker_count, files, most;
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit))
-        return MAX_CONNECTIONS;
+        return wanted;
     files = limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
-    if (files == RLIM_INFINITY || files >= MAX_CONNECTIONS + reserved)
-        return MAX_CONNECTIONS;
+    if (files == RLIM_INFINITY || files >= wanted + reserved)
+        return wanted;
     most = files > reserved ? files - reserved : 1;
     log_warn("at most %" PRIu64 " connections: the process may open %" PRIu64 " files (ulimit -n)",
              most, files);
     return most;
 }
 
-struct acceptor *acceptor_create(const char *address, uint16_t port, struct worker *const *workers,
-                                 size_t worker_count)
+struct acceptor *acceptor_create(const struct acceptor_options *options)
 {
     struct acceptor *acceptor = calloc(1, sizeof *acceptor);
+    int error;
 
     if (!acceptor)
         return NULL;
-    acceptor->listener = listener_open(address, port);
+    acceptor->options = *options;
+    acceptor->listener = listener_open(options->address, options->port);
     if (acceptor->listener < 0) {
-        errno = -acceptor->listener;
-        free(acceptor);
-        return NULL;
+        error = -acceptor->listener;
+        goto err;
     }
-    acceptor->workers = workers;
-    acceptor->worker_count = worker_count;
-    acceptor->max_connections = bound_connections(worker_count);
-    return acceptor;
+    acceptor->options.max_connections =
+        bound_connections(options->max_connections, options->worker_count);
+    acceptor->addresses =
+        address_table_create(&options->hash_key, (size_t)acceptor->options.max_connections);
+    if (acceptor->addresses)
+        return acceptor;
+    error = ENOMEM;
+err:
+    acceptor_destroy(acceptor);
+    errno = error;
+    return NULL;
+}
+
+void acceptor_close(struct acceptor *acceptor)
+{
+    if (!acceptor || acceptor->listener < 0)
+        return;
+    close(acceptor->listener);
+    acceptor->listener = -1;
 }
 
 void acceptor_destroy(struct acceptor *acceptor)
 {
     if (!acceptor)
         return;
-    close(acceptor->listener);
+    acceptor_close(acceptor);
+    address_table_destroy(acceptor->addresses);
     free(acceptor);
 }
 
@@ -76,31 +97,70 @@ int acceptor_fd(const struct acceptor *acceptor)
     return acceptor->listener;
 }
 
-static void give_away(struct acceptor *acceptor, int fd)
+/* The worker that has the fewest connections; `total` gets how many all have. */
+static struct worker *choose_worker(const struct acceptor *acceptor, uint64_t *total)
 {
-    struct worker *best = acceptor->workers[0];
-    uint64_t total = 0;
+    struct worker *best = acceptor->options.workers[0];
 
-    for (size_t i = 0; i < acceptor->worker_count; i++) {
-        struct worker *worker = acceptor->workers[i];
+    *total = 0;
+    for (size_t i = 0; i < acceptor->options.worker_count; i++) {
+        struct worker *worker = acceptor->options.workers[i];
 
-        total += worker_connections(worker);
+        *total += worker_connections(worker);
         if (worker_connections(worker) < worker_connections(best))
             best = worker;
     }
-    if (total >= acceptor->max_connections) {
+    return best;
+}
+
+static void refuse_for_address(struct acceptor *acceptor, const struct sockaddr_storage *peer)
+{
+    char name[INET6_ADDRSTRLEN] = "?";
+
+    stats_add(&acceptor->options.stats->connections_refused_address, 1);
+    getnameinfo((const struct sockaddr *)peer, sizeof *peer, name, sizeof name, NULL, 0,
+                NI_NUMERICHOST);
+    log_event(LOG_WARN,
+              &(struct log_about){.kind = "connection_refused_address",
+                                  .peer = name,
+                                  .limit = &acceptor->address_limit},
+              "refused a connection: its address has %" PRIu64 " (--max-connections-per-address)",
+              acceptor->options.max_connections_per_address);
+}
+
+static void give_away(struct acceptor *acceptor, int fd, const struct sockaddr_storage *peer)
+{
+    const struct acceptor_options *options = &acceptor->options;
+    uint64_t total;
+    struct worker *worker = choose_worker(acceptor, &total);
+    struct address *address;
+
+    if (total >= options->max_connections) {
         close(fd);
-        if (log_limit_allows(&acceptor->limit))
-            log_warn("refused a connection: %" PRIu64 " are open", total);
-    } else if (worker_give(best, fd) && log_limit_allows(&acceptor->limit)) {
+        stats_add(&options->stats->connections_refused, 1);
+        log_event(LOG_WARN,
+                  &(struct log_about){.kind = "connection_refused", .limit = &acceptor->full_limit},
+                  "refused a connection: %" PRIu64 " are open (--max-connections)", total);
+        return;
+    }
+    address = address_table_take(acceptor->addresses, (const struct sockaddr *)peer,
+                                 options->max_connections_per_address);
+    if (!address) {
+        close(fd);
+        if (errno == EUSERS)
+            refuse_for_address(acceptor, peer);
+    } else if (worker_give(worker, fd, address) && log_limit_allows(&acceptor->limit)) {
         log_warn("refused a connection: the worker does not keep up");
     }
 }
 
 bool acceptor_take(struct acceptor *acceptor)
 {
-    for (int i = 0; i < BURST; i++) {
-        int fd = listener_accept(acceptor->listener);
+    bool tight = pressure_level(acceptor->options.pressure) != PRESSURE_NONE;
+    struct sockaddr_storage peer;
+
+    for (int i = 0; i < (tight ? TIGHT_BURST : BURST); i++) {
+        int fd = listener_accept(acceptor->listener, &peer);
 
         if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM || fd == -ENOBUFS) {
             if (log_limit_allows(&acceptor->limit))
@@ -110,7 +170,7 @@ bool acceptor_take(struct acceptor *acceptor)
         if (fd == -EAGAIN)
             return true;
         if (fd >= 0)
-            give_away(acceptor, fd);
+            give_away(acceptor, fd, &peer);
     }
-    return true;
+    return !tight;
 }

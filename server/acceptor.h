@@ -8,28 +8,45 @@
 #define TALLYD_SERVER_ACCEPTOR_H
 
 #include "common/compiler.h"
+#include "common/hash.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct acceptor;
+struct pressure;
+struct stats_main;
 struct worker;
 
-/* Listens on an IPv4 or IPv6 address for `workers`, which are borrowed. Raises the process's limit
- * of open files as far as it may, and bounds the connections by it. Returns NULL with errno:
- * EADDRINUSE when the port is taken. */
-struct acceptor *acceptor_create(const char *address, uint16_t port, struct worker *const *workers,
-                                 size_t worker_count) MUST_CHECK;
+/* All that is pointed to is borrowed. */
+struct acceptor_options {
+    const char *address; /* IPv4 or IPv6 */
+    uint16_t port;
+    struct worker *const *workers;
+    size_t worker_count;
+    uint64_t max_connections, max_connections_per_address;
+    struct hash_key hash_key; /* random */
+    struct stats_main *stats;
+    const struct pressure *pressure;
+};
+
+/* Listens. Raises the process's limit of open files as far as it may, and bounds the connections by
+ * it. Returns NULL with errno: EADDRINUSE when the port is taken. */
+struct acceptor *acceptor_create(const struct acceptor_options *options) MUST_CHECK;
 
 /* Stops listening. NULL does nothing. */
+void acceptor_close(struct acceptor *acceptor);
+
+/* Closes it, if it was not, once all connections are closed. NULL does nothing. */
 void acceptor_destroy(struct acceptor *acceptor);
 
 /* Readable when connections wait. */
 int acceptor_fd(const struct acceptor *acceptor);
 
-/* Takes what waits, some dozens at most. Returns false when connections wait that cannot be taken
- * now, for want of descriptors or memory: try again later. */
+/* Takes what waits, some dozens at most, or refuses it: past --max-connections, or too many from
+ * one address. Returns false when connections may wait that are not to be taken now, for want of
+ * descriptors or memory: try again later. */
 bool acceptor_take(struct acceptor *acceptor) MUST_CHECK;
 
 #endif

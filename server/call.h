@@ -106,8 +106,8 @@ struct call_progress {
     uint8_t header_have;
 };
 
-/* Shown because the connection keeps its calls in a list: `next` and `previous` are connection.c's
- * to write, all else is call.c's. */
+/* Shown because the connection keeps its calls in a list: `next`, `previous` and the two times
+ * are the connection's to write, all else is call.c's. */
 struct call {
     struct call_context *context;
     struct connection *connection;
@@ -122,6 +122,7 @@ struct call {
     uint64_t received;                            /* packets counted, or gathered */
     uint64_t cut;                                 /* that holds the last of them */
     int32_t stream_id;
+    uint64_t opened_ms, answered_ms; /* the connection's: when it saw that */
     enum call_state state;
     enum grpc_status status;
     struct frame_reader reader;

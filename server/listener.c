@@ -71,9 +71,13 @@ int listener_open(const char *address, uint16_t port)
     return fd;
 }
 
-int listener_accept(int listener)
+int listener_accept(int listener, struct sockaddr_storage *peer)
 {
-    int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC), on = 1;
+    socklen_t length = sizeof *peer;
+    int fd, on = 1;
+
+    memset(peer, 0, sizeof *peer);
+    fd = accept4(listener, (struct sockaddr *)peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
     if (fd < 0)
         return -errno;

@@ -6,6 +6,7 @@
 #include "aggregator/flusher.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/pressure.h"
 #include "common/tls.h"
 #include "http/http.h"
 #include "server/acceptor.h"
@@ -23,8 +24,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#define ACCEPT_PAUSE_MS 100 /* when the process has no file descriptor left */
-#define DRAIN_POLL_MS   5
+#define PAUSE_MS      100 /* from one look at memory to the next, and when no descriptor is left */
+#define DRAIN_POLL_MS 5
 
 struct server {
     const struct config *config;
@@ -36,6 +37,9 @@ struct server {
     struct stats_worker **worker_stats;
     struct stats_flusher *flusher_stats;
     struct stats_main *main_stats;
+    struct pressure pressure;
+    uint64_t sample_ms; /* when memory is looked at next */
+    struct hash_key hash_key;
     struct balance balance;
     struct commits *commits;
     struct flusher *flusher;
@@ -61,6 +65,22 @@ static struct redis_options redis_options(const struct config *config)
     };
 }
 
+static struct connection_options connection_options(const struct server *server)
+{
+    const struct config *config = server->config;
+
+    return (struct connection_options){
+        .max_streams = (uint32_t)config->max_streams,
+        .handshake_timeout_ms = config->handshake_timeout_ms,
+        .stall_timeout_ms = config->stall_timeout_ms,
+        .keepalive_time_ms = config->keepalive_time_ms,
+        .keepalive_timeout_ms = config->keepalive_timeout_ms,
+        .keepalive_min_ping_ms = config->keepalive_min_ping_ms,
+        .max_age_ms = config->max_connection_age_ms,
+        .max_age_grace_ms = config->max_connection_age_grace_ms,
+    };
+}
+
 static struct worker *create_worker(struct server *server, size_t i,
                                     const struct hash_key *hash_key)
 {
@@ -72,6 +92,8 @@ static struct worker *create_worker(struct server *server, size_t i,
         .stall_timeout_ms = config->stall_timeout_ms,
         .max_message_bytes = (uint32_t)config->max_message_bytes,
         .max_device_id_bytes = (size_t)config->max_device_id_bytes,
+        .connections = connection_options(server),
+        .pressure = &server->pressure,
     };
 
     server->worker_stats[i] = aligned_alloc(CACHE_LINE_BYTES, sizeof(struct stats_worker));
@@ -113,6 +135,7 @@ static int create_parts(struct server *server)
 
     if (getrandom(&hash_key, sizeof hash_key, 0) != sizeof hash_key)
         return -errno;
+    server->hash_key = hash_key;
     server->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     server->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     server->cuts = calloc(n, sizeof *server->cuts);
@@ -188,9 +211,19 @@ static struct http_server *start_http(struct server *server, char error[OPT_ERRO
 static int open_port(struct server *server, char error[OPT_ERROR_BYTES])
 {
     const struct config *config = server->config;
+    const struct acceptor_options options = {
+        .address = config->bind,
+        .port = (uint16_t)config->grpc_port,
+        .workers = server->workers,
+        .worker_count = server->worker_count,
+        .max_connections = config->max_connections,
+        .max_connections_per_address = config->max_connections_per_address,
+        .hash_key = server->hash_key,
+        .stats = server->main_stats,
+        .pressure = &server->pressure,
+    };
 
-    server->acceptor = acceptor_create(config->bind, (uint16_t)config->grpc_port, server->workers,
-                                       server->worker_count);
+    server->acceptor = acceptor_create(&options);
     if (server->acceptor)
         return 0;
     snprintf(error, OPT_ERROR_BYTES, "cannot listen for gRPC on %s, port %" PRIu64 ": %s%s",
@@ -249,6 +282,18 @@ err:
 
 /* ---- Run ------------------------------------------------------------------------------------ */
 
+/* At most ten times a second, however busy main is with taking connections. */
+static void sample_memory(struct server *server)
+{
+    uint64_t limit = server->config->memory_limit_bytes, now = clock_now_ms();
+
+    if (!limit || now < server->sample_ms)
+        return;
+    server->sample_ms = now + PAUSE_MS;
+    stats_set(&server->main_stats->memory_pressure,
+              (uint64_t)pressure_sample(&server->pressure, limit));
+}
+
 void server_run(struct server *server, int signal_fd)
 {
     struct pollfd fds[] = {
@@ -259,9 +304,11 @@ void server_run(struct server *server, int signal_fd)
     bool accepting = true;
 
     for (;;) {
-        poll(fds, accepting ? 3 : 2, accepting ? -1 : ACCEPT_PAUSE_MS);
+        poll(fds, accepting ? 3 : 2,
+             server->config->memory_limit_bytes || !accepting ? PAUSE_MS : -1);
         if (fds[0].revents || fds[1].revents)
             return;
+        sample_memory(server);
         accepting = acceptor_take(server->acceptor);
     }
 }
@@ -348,8 +395,7 @@ enum server_end server_drain(struct server *server, int signal_fd)
              open_streams(server), timeout - timeout / 4, timeout);
     /* 1. No new connections, no new streams; /readyz says so. */
     atomic_store(&server->draining, true);
-    acceptor_destroy(server->acceptor);
-    server->acceptor = NULL;
+    acceptor_close(server->acceptor);
     set_stage(server, WORKER_DRAINING);
     /* 2. Streams end by themselves; a quarter of the time is kept for those that do not. */
     if (!wait_for_streams(server, deadline - timeout / 4, signal_fd))

@@ -4,18 +4,18 @@
  * committed; run the timers that are due; send; destroy what ended; and if it was a small round,
  * hold the next one back.
  *
- * Connections come through a pipe of file descriptors: the kernel's queue between main and the
- * worker. Wake-ups (a cut, a commit, a stage) come through the cut's eventfd. Whoever finds a
- * connection at its end only marks it; the round's last step destroys it, so that an event that is
- * still to be looked at never points to freed memory.
+ * Connections come through a pipe, the kernel's queue between main and the worker: a descriptor and
+ * a count of the peer's address. Wake-ups (a cut, a commit, a stage) come through the cut's
+ * eventfd.
  */
 #include "server/worker.h"
 
+#include "common/address_table.h"
 #include "common/clock.h"
-#include "common/log.h"
+#include "common/pressure.h"
 #include "common/thread.h"
 #include "common/wake.h"
-#include "server/connection.h"
+#include "server/connections.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,30 +29,32 @@
 #include <time.h>
 #include <unistd.h>
 
-#define RECEIVE_BYTES   (256 << 10) /* larger receives mean fewer calls and fewer split packets */
-#define MAX_EVENTS      64
-#define INBOX_FDS       64   /* taken from the pipe at once */
-#define GOAWAY_DELAY_MS 100  /* for streams that are under way when the first GOAWAY is sent */
-#define LINGER_MS       1000 /* for a peer to end its side after we have ended ours */
-#define TICK_MS         1000 /* between two looks at all calls, at who lingers, and at the load */
-#define SWEEP_CALLS     4096 /* calls that a round looks at: well under a millisecond */
-#define ROUND_TIMERS    1024 /* timers that it runs: some microseconds each */
+#define MAX_EVENTS        64
+#define INBOX_CONNECTIONS 64   /* taken from the pipe at once */
+#define GOAWAY_DELAY_MS   100  /* for streams that are under way when the first GOAWAY is sent */
+#define LINGER_MS         1000 /* for peers to end their side once the worker stops */
+#define TICK_MS           1000 /* between two looks at all calls, and at the load */
+#define ROUND_TIMERS      1024 /* timers that it runs: some microseconds each */
 
 /* See moderate(). The kernel's timers add about as much again to the time. */
 #define MODERATION_NS    50000
-#define MODERATION_BYTES (RECEIVE_BYTES / 2)
+#define TIGHT_NS         1000000     /* while memory is short */
+#define MODERATION_BYTES (128 << 10) /* half of the receive buffer */
+
+/* What goes through the inbox. */
+struct given {
+    int fd;
+    struct address *address;
+};
 
 struct worker {
     struct worker_options options;
     struct connection_context context;
     int epoll_fd;
-    int inbox[2]; /* a pipe: main writes fds, the worker reads them */
+    int inbox[2]; /* a pipe: main writes, the worker reads */
     pthread_t thread;
 
-    struct connection *connections; /* the newest first */
-    struct connection *to_send;     /* those with output to be sent this round */
-    struct connection *dead;        /* those to destroy at the end of the round */
-    struct connection *sweep;       /* whose calls are ticked next; NULL: all were */
+    struct connections connections;
     struct timers *timers;
     uint64_t tick_ms; /* when the next tick is due */
 
@@ -66,14 +68,14 @@ struct worker {
     uint64_t given;            /* main's own: connections handed over, ever */
 };
 
-static void mark_to_send(struct worker *worker, struct connection *connection);
-
 /* ---- Create and destroy --------------------------------------------------------------------- */
 
 static void touch(struct call_context *calls, struct connection *connection)
 {
-    mark_to_send((struct worker *)((char *)calls - offsetof(struct worker, context.calls)),
-                 connection);
+    struct worker *worker =
+        (struct worker *)((char *)calls - offsetof(struct worker, context.calls));
+
+    connections_touch(&worker->connections, connection);
 }
 
 static int watch(struct worker *worker, int fd, void *who)
@@ -92,7 +94,13 @@ struct worker *worker_create(const struct worker_options *options)
         return NULL;
     memset(worker, 0, sizeof *worker);
     worker->options = *options;
-    worker->inbox[0] = worker->inbox[1] = -1;
+    worker->inbox[0] = worker->inbox[1] = worker->epoll_fd = -1;
+    worker->timers = timers_create();
+    error = connection_context_init(&worker->context, &options->connections);
+    if (!worker->timers || error) {
+        errno = ENOMEM;
+        goto err;
+    }
     worker->context.calls = (struct call_context){
         .cut = options->cut,
         .commits = options->commits,
@@ -102,21 +110,17 @@ struct worker *worker_create(const struct worker_options *options)
         .limits = {options->max_message_bytes, options->max_device_id_bytes},
         .tokens = options->tokens,
         .pressure = options->pressure,
+        .timers = worker->timers,
         .touch = touch,
     };
-    worker->timers = worker->context.calls.timers = timers_create();
-    if (!worker->timers)
-        goto err;
-    worker->context.buffer_bytes = RECEIVE_BYTES;
     worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    worker->connections.context = &worker->context;
+    worker->connections.epoll_fd = worker->epoll_fd;
     if (worker->epoll_fd < 0 || pipe2(worker->inbox, O_NONBLOCK | O_CLOEXEC))
         goto err;
     /* The two that are no connections are told apart by where their pointers point. */
     if (watch(worker, worker->inbox[0], &worker->inbox) ||
         watch(worker, cut_worker_fd(options->cut), worker))
-        goto err;
-    worker->context.buffer = calloc(1, RECEIVE_BYTES + PACKET_RUN_SLACK_BYTES);
-    if (!worker->context.buffer)
         goto err;
     return worker;
 
@@ -138,128 +142,25 @@ void worker_destroy(struct worker *worker)
     if (worker->epoll_fd >= 0)
         close(worker->epoll_fd);
     call_context_fini(&worker->context.calls);
+    connection_context_fini(&worker->context);
     timers_destroy(worker->timers);
-    free(worker->context.buffer);
     free(worker);
 }
 
 /* ---- Connections ---------------------------------------------------------------------------- */
 
-static void mark_dead(struct worker *worker, struct connection *connection)
-{
-    struct connection_links *links = connection_links(connection);
-
-    if (!links->dead) {
-        links->dead = true;
-        links->next_dead = worker->dead;
-        worker->dead = connection;
-    }
-}
-
-static void mark_to_send(struct worker *worker, struct connection *connection)
-{
-    struct connection_links *links = connection_links(connection);
-
-    if (!links->to_send) {
-        links->to_send = true;
-        links->next_to_send = worker->to_send;
-        worker->to_send = connection;
-    }
-}
-
-static void take_connection(struct worker *worker, int fd)
-{
-    struct connection *connection = connection_create(&worker->context, fd);
-    struct connection_links *links;
-
-    stats_add(&worker->options.stats->connections_opened, 1);
-    if (!connection) {
-        log_warn("cannot take a connection: out of memory");
-        stats_add(&worker->options.stats->connections_closed, 1);
-        return;
-    }
-    links = connection_links(connection);
-    links->next = worker->connections;
-    if (links->next)
-        connection_links(links->next)->previous = connection;
-    worker->connections = connection;
-    if (watch(worker, fd, connection))
-        mark_dead(worker, connection);
-    if (worker->stage >= WORKER_DRAINING)
-        connection_goaway(connection);
-    /* Our preface goes out after the peer's first bytes: they may be no HTTP/2 at all. */
-}
-
 static void take_inbox(struct worker *worker)
 {
-    int fds[INBOX_FDS];
-    ssize_t bytes = read(worker->inbox[0], fds, sizeof fds);
+    struct given given[INBOX_CONNECTIONS];
+    ssize_t bytes = read(worker->inbox[0], given, sizeof given);
 
-    for (ssize_t i = 0; i < bytes / (ssize_t)sizeof fds[0]; i++)
-        take_connection(worker, fds[i]);
-}
+    for (ssize_t i = 0; i < bytes / (ssize_t)sizeof given[0]; i++) {
+        struct connection *connection =
+            connections_take(&worker->connections, given[i].fd, given[i].address);
 
-static void unlink_connection(struct worker *worker, struct connection *connection)
-{
-    struct connection_links *links = connection_links(connection);
-
-    if (worker->sweep == connection)
-        worker->sweep = links->next;
-    if (links->previous)
-        connection_links(links->previous)->next = links->next;
-    else
-        worker->connections = links->next;
-    if (links->next)
-        connection_links(links->next)->previous = links->previous;
-}
-
-static void destroy_dead(struct worker *worker)
-{
-    while (worker->dead) {
-        struct connection *connection = worker->dead;
-        struct connection_links *links = connection_links(connection);
-
-        worker->dead = links->next_dead;
-        unlink_connection(worker, connection);
-        connection_destroy(connection);
-        stats_add(&worker->options.stats->connections_closed, 1);
-    }
-}
-
-static void send_output(struct worker *worker)
-{
-    while (worker->to_send) {
-        struct connection *connection = worker->to_send;
-        struct connection_links *links = connection_links(connection);
-        bool wants_write;
-
-        worker->to_send = links->next_to_send;
-        links->to_send = false;
-        if (links->dead)
-            continue;
-        if (!connection_send(connection)) {
-            mark_dead(worker, connection);
-            continue;
-        }
-        wants_write = connection_wants_write(connection);
-        if (wants_write != links->polls_write) {
-            struct epoll_event event = {.events = EPOLLIN | (wants_write ? EPOLLOUT : 0),
-                                        .data.ptr = connection};
-
-            epoll_ctl(worker->epoll_fd, EPOLL_CTL_MOD, connection_fd(connection), &event);
-            links->polls_write = wants_write;
-        }
-    }
-}
-
-/* Gives up on peers that do not end their side, or on all of them. */
-static void reap_lingering(struct worker *worker, uint64_t now, bool all)
-{
-    for (struct connection *c = worker->connections; c; c = connection_links(c)->next) {
-        uint64_t since = connection_shut_ms(c);
-
-        if (all || (since && now >= since + LINGER_MS))
-            mark_dead(worker, c);
+        if (connection && worker->stage >= WORKER_DRAINING)
+            connection_goaway(connection);
+        /* Our preface goes out after the peer's first bytes: they may be no HTTP/2 at all. */
     }
 }
 
@@ -271,15 +172,7 @@ static void acknowledge(struct worker *worker, bool force)
     struct call *call;
 
     while ((call = call_answer_next(&worker->context.calls, force)))
-        mark_to_send(worker, call->connection);
-}
-
-static void for_each_connection(struct worker *worker, void (*act)(struct connection *))
-{
-    for (struct connection *c = worker->connections; c; c = connection_links(c)->next) {
-        act(c);
-        mark_to_send(worker, c);
-    }
+        connections_touch(&worker->connections, call->connection);
 }
 
 /* Acts on the stages that main has asked for, one after the other. */
@@ -291,24 +184,24 @@ static void follow_stage(struct worker *worker)
     if (worker->stage < WORKER_DRAINING && requested >= WORKER_DRAINING) {
         worker->stage = WORKER_DRAINING;
         worker->context.calls.draining = true;
-        worker->sweep = worker->connections;
+        connections_tick_begin(&worker->connections);
         worker->goaway_ms = clock_now_ms() + GOAWAY_DELAY_MS;
-        for_each_connection(worker, connection_announce_goaway);
+        connections_each(&worker->connections, connection_announce_goaway);
     }
     if (worker->goaway_ms && clock_now_ms() >= worker->goaway_ms) {
         worker->goaway_ms = 0;
-        for_each_connection(worker, connection_goaway);
+        connections_each(&worker->connections, connection_goaway);
     }
     if (worker->stage < WORKER_INTERRUPT && requested >= WORKER_INTERRUPT) {
         worker->stage = WORKER_INTERRUPT;
         worker->context.calls.shutting_down = true;
-        for_each_connection(worker, connection_interrupt);
+        connections_each(&worker->connections, connection_interrupt);
     }
     if (worker->stage < WORKER_STOPPING && requested >= WORKER_STOPPING) {
         worker->stage = WORKER_STOPPING;
         worker->stopping_ms = clock_now_ms();
         acknowledge(worker, true);
-        for_each_connection(worker, connection_goaway);
+        connections_each(&worker->connections, connection_goaway);
     }
 }
 
@@ -322,32 +215,20 @@ static void note_load(struct worker *worker)
     stats_set(&stats->counter_bytes, cut_counter_bytes(worker->options.cut));
 }
 
-/* Ticks calls where the last round stopped: there can be so many that all at once would hold the
- * worker up. */
-static void sweep_calls(struct worker *worker, uint64_t now)
-{
-    size_t left = SWEEP_CALLS;
-
-    while (worker->sweep) {
-        if (!connection_tick_calls(worker->sweep, now, &left))
-            return;
-        worker->sweep = connection_links(worker->sweep)->next;
-    }
-}
-
 /* What is to be done now and then. Once the worker stops, it gives up on peers in any round. */
 static void tick(struct worker *worker)
 {
     uint64_t now = clock_now_ms();
     bool give_up = worker->stopping_ms && now >= worker->stopping_ms + LINGER_MS;
 
-    sweep_calls(worker, now);
-    if (now < worker->tick_ms && !give_up)
+    connections_tick(&worker->connections, now);
+    if (give_up)
+        connections_end_all(&worker->connections);
+    if (now < worker->tick_ms)
         return;
     worker->tick_ms = now + TICK_MS;
-    if (!worker->sweep)
-        worker->sweep = worker->connections;
-    reap_lingering(worker, now, give_up);
+    if (!worker->connections.sweep)
+        connections_tick_begin(&worker->connections);
     note_load(worker); /* there is no cut for long while Redis is away */
 }
 
@@ -358,8 +239,19 @@ static void run_timers(struct worker *worker)
     struct timer *timer;
 
     for (int n = 0; n < ROUND_TIMERS && (timer = timers_take_due(worker->timers, now)); n++) {
-        if (timer->kind == TIMER_CALL)
+        struct connection *connection;
+
+        if (timer->kind == TIMER_CALL) {
             call_deadline(timer);
+            continue;
+        }
+        connection = connection_of_timer(timer);
+        if (connection_links(connection)->dead)
+            continue;
+        if (connection_timer(connection))
+            connections_touch(&worker->connections, connection);
+        else
+            connections_end(&worker->connections, connection);
     }
 }
 
@@ -368,7 +260,8 @@ static int patience_ms(const struct worker *worker)
 {
     uint64_t next = timers_next_ms(worker->timers), now;
     bool ending = worker->goaway_ms || worker->stage == WORKER_STOPPING;
-    int most = worker->sweep ? 0 : ending ? GOAWAY_DELAY_MS / 4 : TICK_MS;
+    bool busy = worker->connections.sweep || worker->connections.pending;
+    int most = busy ? 0 : ending ? GOAWAY_DELAY_MS / 4 : TICK_MS;
 
     if (next == UINT64_MAX || most == 0)
         return most;
@@ -394,27 +287,31 @@ static void hand_over(struct worker *worker)
     cut_answer(worker->options.cut);
 }
 
-static void receive(struct worker *worker, struct connection *connection)
-{
-    if (connection_links(connection)->dead)
-        return;
-    if (connection_receive(connection))
-        mark_to_send(worker, connection);
-    else
-        mark_dead(worker, connection);
-    hand_over(worker);
-}
-
 static void handle_event(struct worker *worker, const struct epoll_event *event)
 {
     if (event->data.ptr == worker) {
         wake_clear(cut_worker_fd(worker->options.cut));
     } else if (event->data.ptr == &worker->inbox) {
         take_inbox(worker);
-    } else if (event->events & ~(uint32_t)EPOLLOUT) {
-        receive(worker, event->data.ptr);
-    } else {
-        mark_to_send(worker, event->data.ptr);
+    } else { /* also when it can be sent to: a TLS handshake goes on by receiving */
+        connections_receive(&worker->connections, event->data.ptr);
+        hand_over(worker);
+    }
+}
+
+/* Receives what epoll does not see. Whoever has more of it then waits for the next round. */
+static void handle_pending(struct worker *worker)
+{
+    struct connections *connections = &worker->connections;
+    struct connection *last = connections->pending;
+
+    while (last && connections->pending) {
+        bool is_last = connection_links(connections->pending)->next_pending == NULL;
+
+        connections_receive_pending(connections);
+        hand_over(worker);
+        if (is_last)
+            break;
     }
 }
 
@@ -422,14 +319,17 @@ static void handle_event(struct worker *worker, const struct epoll_event *event)
  * Lets small receives run together. A round costs some microseconds however little it brings, so
  * after one that brought little the next is held back for a moment; after one that brought much,
  * or nothing, it is not. Whoever was silent is heard at once, and many small writes cost no more
- * than 10,000 rounds a second. Network cards moderate their interrupts for the same reason.
+ * than 10,000 rounds a second. Network cards moderate their interrupts for the same reason. While
+ * memory is short every round is held back, and longer: the kernel's buffers and then the senders
+ * wait.
  */
 static void moderate(const struct worker *worker, uint64_t bytes_before)
 {
-    const struct timespec moment = {.tv_nsec = MODERATION_NS};
+    bool tight = pressure_level(worker->options.pressure) != PRESSURE_NONE;
+    const struct timespec moment = {.tv_nsec = tight ? TIGHT_NS : MODERATION_NS};
     uint64_t bytes = stats_get(&worker->options.stats->bytes_received) - bytes_before;
 
-    if (bytes > 0 && bytes < MODERATION_BYTES)
+    if (bytes > 0 && (bytes < MODERATION_BYTES || tight))
         nanosleep(&moment, NULL);
 }
 
@@ -438,20 +338,22 @@ static void *run(void *argument)
     struct worker *worker = argument;
     struct epoll_event events[MAX_EVENTS];
 
-    while (worker->stage < WORKER_STOPPING || worker->connections) {
+    while (worker->stage < WORKER_STOPPING || worker->connections.first) {
         uint64_t bytes_before = stats_get(&worker->options.stats->bytes_received);
         int n = epoll_wait(worker->epoll_fd, events, MAX_EVENTS, patience_ms(worker));
 
+        worker->context.now_ms = clock_now_ms();
         for (int i = 0; i < n; i++)
             handle_event(worker, &events[i]);
+        handle_pending(worker);
         hand_over(worker);
         acknowledge(worker, false);
         follow_stage(worker);
         run_timers(worker);
         tick(worker);
-        send_output(worker);
-        destroy_dead(worker);
-        if (n < MAX_EVENTS) /* else more of them wait */
+        connections_send(&worker->connections);
+        connections_destroy_ended(&worker->connections);
+        if (n < MAX_EVENTS || pressure_level(worker->options.pressure) != PRESSURE_NONE)
             moderate(worker, bytes_before);
     }
     return NULL;
@@ -465,17 +367,22 @@ int worker_start(struct worker *worker)
     return thread_start(&worker->thread, THREAD_WORKER, name, run, worker);
 }
 
-int worker_give(struct worker *worker, int fd)
+int worker_give(struct worker *worker, int fd, struct address *address)
 {
+    struct given given;
     int error;
 
+    memset(&given, 0, sizeof given); /* its padding too */
+    given.fd = fd;
+    given.address = address;
     /* A write of so few bytes into a pipe is never split. */
-    if (write(worker->inbox[1], &fd, sizeof fd) == (ssize_t)sizeof fd) {
+    if (write(worker->inbox[1], &given, sizeof given) == (ssize_t)sizeof given) {
         worker->given++;
         return 0;
     }
     error = -errno;
     close(fd);
+    address_table_release(address);
     return error;
 }
 

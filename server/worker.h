@@ -10,10 +10,12 @@
 #include "aggregator/cut.h"
 #include "common/compiler.h"
 #include "common/stats.h"
+#include "server/connection.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
+struct address;
 struct pressure;
 struct tokens;
 struct worker;
@@ -35,6 +37,7 @@ struct worker_options {
     uint64_t redis_grace_ms, stall_timeout_ms;
     uint32_t max_message_bytes;
     size_t max_device_id_bytes;
+    struct connection_options connections;
     struct tokens *tokens;           /* NULL: everybody may send */
     const struct pressure *pressure; /* NULL: memory has no limit */
 };
@@ -45,9 +48,10 @@ struct worker *worker_create(const struct worker_options *options) MUST_CHECK;
 /* Returns 0, or a negative errno of pthread_create. Called by: main. */
 int worker_start(struct worker *worker) MUST_CHECK;
 
-/* Hands a connected, non-blocking socket to the worker, which owns it from then on; closes it and
- * returns a negative errno when the worker's inbox is full. Called by: main. */
-int worker_give(struct worker *worker, int fd) MUST_CHECK;
+/* Hands a connected, non-blocking socket to the worker, which owns it from then on, and one count
+ * of its peer's address with it; closes it and gives the count back when the worker's inbox is
+ * full, and returns a negative errno. Called by: main. */
+int worker_give(struct worker *worker, int fd, struct address *address) MUST_CHECK;
 
 /* Moves the worker to a later stage. Called by: main. */
 void worker_set_stage(struct worker *worker, enum worker_stage stage);

@@ -81,7 +81,8 @@ struct loop {
     struct connection *connection;
     struct ingest_client *client;
     int flusher_fd;
-    uint64_t ns;      /* of CPU, in measured_receive() */
+    uint64_t ns; /* of CPU, in measured_receive() */
+    struct timers *timers;
     uint64_t devices; /* handed over by the cut */
 };
 
@@ -109,7 +110,7 @@ static void connect_ends(struct loop *loop)
         if (setsockopt(fds[i], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes))
             ingest_die("SO_SNDBUF: %s", strerror(errno));
     }
-    loop->connection = connection_create(&loop->context, fds[0]);
+    loop->connection = connection_create(&loop->context, fds[0], NULL);
     if (!loop->connection)
         ingest_die("no connection: %s", strerror(errno));
     loop->client = ingest_client_create(&loop->options.client, fds[1]);
@@ -118,19 +119,21 @@ static void connect_ends(struct loop *loop)
 static void loop_init(struct loop *loop)
 {
     static const struct hash_key key = {3, 4}; /* fixed, so that every run is the same */
+    static const struct connection_options options = {.max_streams = 1024};
 
     loop->flusher_fd = wake_create();
     loop->cut = cut_create(&key, loop->options.client.devices, loop->flusher_fd);
     loop->commits = commits_create();
-    loop->context.buffer = calloc(1, RECEIVE_BYTES + PACKET_RUN_SLACK_BYTES);
-    if (loop->flusher_fd < 0 || !loop->cut || !loop->commits || !loop->context.buffer)
+    loop->timers = timers_create();
+    if (loop->flusher_fd < 0 || !loop->cut || !loop->commits || !loop->timers ||
+        connection_context_init(&loop->context, &options))
         ingest_die("cannot start: %s", strerror(errno));
-    loop->context.buffer_bytes = RECEIVE_BYTES;
     loop->context.calls = (struct call_context){
         .cut = loop->cut,
         .commits = loop->commits,
         .stats = &loop->stats,
         .limits = {4 << 20, 256},
+        .timers = loop->timers,
     };
     be(THREAD_FLUSHER);
     commits_exchange_done(loop->commits); /* or streams are refused: "redis down" */
@@ -142,7 +145,8 @@ static void loop_fini(struct loop *loop)
 {
     connection_destroy(loop->connection);
     ingest_client_destroy(loop->client);
-    free(loop->context.buffer);
+    connection_context_fini(&loop->context);
+    timers_destroy(loop->timers);
     commits_destroy(loop->commits);
     cut_destroy(loop->cut);
     close(loop->flusher_fd);

@@ -110,17 +110,13 @@ struct torture {
 static void *give_back(void *argument)
 {
     struct torture *torture = argument;
-    size_t left = 1;
+    bool last;
 
-    while (left || !atomic_load(&torture->done)) {
-        left = 0;
-        for (size_t i = 0; i < SLOTS; i++) {
-            struct address *address = atomic_exchange(&torture->slots[i], NULL);
-
-            left += address != NULL;
-            address_table_release(address);
-        }
-    }
+    do {
+        last = atomic_load(&torture->done);
+        for (size_t i = 0; i < SLOTS; i++)
+            address_table_release(atomic_exchange(&torture->slots[i], NULL));
+    } while (!last);
     return NULL;
 }
 

@@ -1,0 +1,146 @@
+/*
+ * A connection's input.
+ *
+ * The session reads straight from the worker's one receive buffer, and DATA reaches the calls as
+ * pointers into it. Flow-control credit goes back automatically, since nothing is ever stored:
+ * nghttp2 sends a WINDOW_UPDATE once half a window is used, so large windows make them rare.
+ *
+ * What a connection may cost others is bounded by how much is read of it in a round. A buffer full
+ * of packets is counted in a tenth of a millisecond; the same bytes as frames of nine bytes each
+ * take over a millisecond. So whoever sends much and brings few packets is read in small bites.
+ * This holds for whatever a peer may think of, and so stands behind all that the guard counts.
+ */
+#include "common/pressure.h"
+#include "server/connection_private.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#define BITE_BYTES  4096 /* for a peer that brought less than USEFUL_PART of a receive */
+#define USEFUL_PART 8
+#define TIGHT_BYTES (64 << 10) /* while memory is short */
+
+#define FRAME_MAX_BYTES    (9 + (16 << 10)) /* that a peer may send: RFC 9113, 4.1 and 4.2 */
+#define HEADER_BLOCK_BYTES (64 << 10)       /* that may come for one, over several receives */
+#define DISCARDED_BYTES    (32 << 20)       /* twice what our windows allow to be under way */
+
+/* Nothing of it is of use any more; but see shut(). */
+static bool discard(struct connection *connection)
+{
+    ssize_t n = recv(connection->transport.fd, connection->context->buffer,
+                     connection->context->buffer_bytes, MSG_DONTWAIT);
+
+    if (n < 0)
+        return errno == EAGAIN || errno == EINTR;
+    connection->discarded += (size_t)n;
+    return n > 0 && connection->discarded < DISCARDED_BYTES;
+}
+
+static size_t receive_size(const struct connection *connection)
+{
+    size_t size = connection->read_bytes;
+
+    if (unlikely(pressure_level(connection->context->calls.pressure) != PRESSURE_NONE) &&
+        size > TIGHT_BYTES)
+        return TIGHT_BYTES;
+    return size;
+}
+
+/* Notes since when something has begun and not ended: a header block, or, when bytes come that
+ * complete nothing, whatever they belong to. Only then the timer is hurried. */
+static void note_progress(struct connection *connection, size_t got)
+{
+    uint64_t since = connection->partial_ms;
+
+    if (connection->completed)
+        connection->greeted = true;
+    connection->partial_bytes += got;
+    if (!connection->in_headers) {
+        if (connection->useful || connection->completed)
+            connection->partial_ms = 0;
+        else if (!since || connection->partial_bytes > FRAME_MAX_BYTES)
+            connection->partial_ms = connection->context->now_ms; /* some frame was completed */
+    } else if (!since) {
+        connection->partial_ms = connection->context->now_ms;
+    }
+    if (connection->partial_ms == since && since)
+        return;
+    connection->partial_bytes = 0;
+    if (connection->partial_ms)
+        connection_timer_hurry(connection, connection->partial_ms +
+                                               connection->context->options.handshake_timeout_ms);
+}
+
+/* Next time a small bite, or again as much as there is. */
+static void choose_read_bytes(struct connection *connection, size_t got)
+{
+    if (unlikely(got >= BITE_BYTES && connection->useful < got / USEFUL_PART))
+        connection->read_bytes = BITE_BYTES;
+    else
+        connection->read_bytes = connection->context->buffer_bytes;
+}
+
+/* Gives what came to the session. Returns 0 or nghttp2's error. */
+static int feed(struct connection *connection, const uint8_t *bytes, size_t length)
+{
+    uint32_t error = NGHTTP2_NO_ERROR;
+
+    while (length > 0 && !error) {
+        size_t n =
+            stray_frames_look(&connection->strays, connection->session, bytes, length, &error);
+        ssize_t used = nghttp2_session_mem_recv(connection->session, bytes, n);
+
+        if (used < 0)
+            return (int)used;
+        bytes += n;
+        length -= n;
+    }
+    if (!error)
+        return 0;
+    connection->deaf = true;
+    return nghttp2_session_terminate_session(connection->session, error);
+}
+
+static bool take(struct connection *connection, size_t got)
+{
+    struct connection_context *context = connection->context;
+    int error;
+
+    stats_add(&context->calls.stats->bytes_received, got);
+    connection->received_ms = context->now_ms;
+    connection->pinged_ms = 0;
+    connection->useful = 0;
+    connection->completed = false;
+    error = feed(connection, context->buffer, got);
+    call_settle(&context->calls); /* the buffer is used again, and a cut may be answered, next */
+    if (error)
+        return connection_refuse_input(connection, error, got);
+    note_progress(connection, got);
+    if (connection->in_headers && connection->partial_bytes > HEADER_BLOCK_BYTES) {
+        const struct connection_verdict verdict = {BAD_PEER(headers),
+                                                   "its header block does not end", NULL};
+
+        connection_dismiss(connection, &verdict, NGHTTP2_ENHANCE_YOUR_CALM);
+        return true;
+    }
+    choose_read_bytes(connection, got);
+    return true;
+}
+
+bool connection_receive(struct connection *connection)
+{
+    ssize_t got;
+
+    if (unlikely(connection->shut_ms || connection->deaf))
+        return discard(connection);
+    got = transport_receive(&connection->transport, connection->context->buffer,
+                            receive_size(connection));
+    if (got == -EAGAIN)
+        return true;
+    return got > 0 ? take(connection, (size_t)got) : connection_end_input(connection, got);
+}
+
+bool connection_pending(const struct connection *connection)
+{
+    return !connection->shut_ms && transport_pending(&connection->transport);
+}

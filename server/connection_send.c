@@ -1,0 +1,159 @@
+/*
+ * A connection's output: gathered in the worker's one buffer, and sent. Only what a socket does not
+ * take is kept, in memory of the connection's own, and then the session is asked for no more: so
+ * what a peer that does not read can hold is that, and what waits in the session (is_flooded()).
+ */
+#include "common/clock.h"
+#include "server/connection_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define GATHER_BYTES  (16 << 10) /* then it is sent: a record of TLS */
+#define MORE_OUTBOUND 1024       /* answers to SETTINGS and PING, beside those to streams */
+
+void connection_drop_output(struct connection *connection)
+{
+    free(connection->output);
+    connection->output = NULL;
+}
+
+/* What comes is discarded from then on, and the peer's end is awaited:
+ * closing a socket with unread input would send a reset, which may overtake the last answers. */
+void connection_shut(struct connection *connection)
+{
+    if (connection->shut_ms)
+        return;
+    connection->shut_ms = clock_now_ms();
+    connection_drop_output(connection);
+    transport_shut(&connection->transport);
+    connection_timer_hurry(connection, connection->shut_ms);
+}
+
+/* The socket takes no more, and too many answers wait. */
+static bool is_flooded(struct connection *connection)
+{
+    const struct connection_verdict verdict = {
+        BAD_PEER(stall), "it makes the server answer and does not read", NULL};
+
+    if (nghttp2_session_get_outbound_queue_size(connection->session) <=
+        4 * (size_t)connection->context->options.max_streams + MORE_OUTBOUND)
+        return false;
+    connection_note_bad_peer(connection, &verdict);
+    return true;
+}
+
+/* Sends all, or what is taken. Returns how much, or a negative errno at the connection's end. */
+static ssize_t send_some(struct connection *connection, const uint8_t *bytes, size_t length)
+{
+    size_t sent = 0;
+
+    while (sent < length) {
+        ssize_t n = transport_send(&connection->transport, bytes + sent, length - sent);
+
+        if (n == -EAGAIN)
+            break;
+        if (n < 0)
+            return n;
+        sent += (size_t)n;
+    }
+    if (sent == length) {
+        connection->blocked_ms = 0;
+    } else if (sent > 0 || !connection->blocked_ms) {
+        connection->blocked_ms = clock_now_ms();
+        connection_timer_hurry(connection, connection->blocked_ms +
+                                               connection->context->options.stall_timeout_ms);
+    }
+    return (ssize_t)sent;
+}
+
+/* Sends what was left over. Returns false at the connection's end. */
+static bool send_left_over(struct connection *connection)
+{
+    size_t length = connection->output_length - connection->output_sent;
+    ssize_t n = send_some(connection, connection->output + connection->output_sent, length);
+
+    if (n < 0)
+        return false;
+    connection->output_sent += (size_t)n;
+    if ((size_t)n == length)
+        connection_drop_output(connection);
+    return true;
+}
+
+static bool keep_left_over(struct connection *connection, const uint8_t *bytes, size_t length)
+{
+    connection->output = malloc(length);
+    if (!connection->output)
+        return false;
+    memcpy(connection->output, bytes, length);
+    connection->output_length = length;
+    connection->output_sent = 0;
+    return true;
+}
+
+/* Gathers what the session has to send, so that many small frames go in one call, and in one record
+ * of TLS. Returns the bytes, 0: nothing, or a negative error. */
+static ssize_t gather(struct connection *connection)
+{
+    uint8_t *out = connection->context->output;
+    size_t length = 0;
+
+    while (length < GATHER_BYTES) {
+        const uint8_t *bytes;
+        ssize_t n = nghttp2_session_mem_send(connection->session, &bytes);
+
+        if (n < 0)
+            return n;
+        if (n == 0)
+            break;
+        if (length + (size_t)n > CONNECTION_OUTPUT_BYTES)
+            return NGHTTP2_ERR_NOMEM; /* it renders no such frames */
+        memcpy(out + length, bytes, (size_t)n);
+        length += (size_t)n;
+    }
+    return (ssize_t)length;
+}
+
+static bool end_output(struct connection *connection)
+{
+    if (!connection->verdict.why)
+        return false;
+    connection_dismiss(connection, &connection->verdict, NGHTTP2_ENHANCE_YOUR_CALM);
+    return true;
+}
+
+bool connection_send(struct connection *connection)
+{
+    if (connection->shut_ms || !transport_is_ready(&connection->transport))
+        return true;
+    for (;;) {
+        ssize_t length, sent;
+
+        if (connection->output && !send_left_over(connection))
+            return false;
+        if (connection->output)
+            return !is_flooded(connection);
+        length = gather(connection);
+        if (length < 0)
+            return end_output(connection);
+        if (length == 0)
+            break;
+        sent = send_some(connection, connection->context->output, (size_t)length);
+        if (sent < 0)
+            return false;
+        if (sent < length && !keep_left_over(connection, connection->context->output + sent,
+                                             (size_t)(length - sent)))
+            return false;
+    }
+    if (!connection->announced && !nghttp2_session_want_read(connection->session) &&
+        !nghttp2_session_want_write(connection->session))
+        connection_shut(connection);
+    return true;
+}
+
+bool connection_wants_write(const struct connection *connection)
+{
+    return connection->output || connection->transport.wants_write;
+}

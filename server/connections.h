@@ -1,0 +1,56 @@
+/*
+ * A worker's connections: which there are, which have output to be sent or input that epoll does
+ * not see, and which are at their end. Whoever finds one at its end only marks it; the last step of
+ * the round destroys it, so that an event that is still to be looked at never points to freed
+ * memory.
+ *
+ * Thread: worker, the one that owns them.
+ */
+#ifndef TALLYD_SERVER_CONNECTIONS_H
+#define TALLYD_SERVER_CONNECTIONS_H
+
+#include "common/compiler.h"
+#include "server/connection.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Embedded by the worker, zeroed but for the first two. */
+struct connections {
+    struct connection_context *context; /* borrowed */
+    int epoll_fd;                       /* borrowed; events bring the connection in data.ptr */
+    struct connection *first;           /* the newest first */
+    struct connection *to_send, *pending, *dead;
+    struct connection *sweep; /* whose calls are ticked next; NULL: all were */
+};
+
+/* Takes a socket, as connection_create() does. Returns NULL when it cannot; that is logged. */
+struct connection *connections_take(struct connections *connections, int fd,
+                                    struct address *address);
+
+/* It has, or may have, output: it is sent this round. */
+void connections_touch(struct connections *connections, struct connection *connection);
+
+/* It is at its end: destroyed this round, and not looked at before. */
+void connections_end(struct connections *connections, struct connection *connection);
+void connections_end_all(struct connections *connections);
+
+/* Receives from one, once, and marks it as is due; from the next one with input that epoll does not
+ * see. The latter returns false when there was none. */
+void connections_receive(struct connections *connections, struct connection *connection);
+bool connections_receive_pending(struct connections *connections);
+
+/* Does `act` for each, and touches it. */
+void connections_each(struct connections *connections, void (*act)(struct connection *));
+
+/* Begins a tick of all calls, from the first one; goes on with it, some thousands of calls: there
+ * can be so many that all at once would hold the worker up. */
+void connections_tick_begin(struct connections *connections);
+void connections_tick(struct connections *connections, uint64_t now_ms);
+
+/* Sends what those that were touched have to send. */
+void connections_send(struct connections *connections);
+
+void connections_destroy_ended(struct connections *connections);
+
+#endif

@@ -14,6 +14,7 @@
 #include "common/thread.h"
 #include "http/count_source.h"
 #include "http/events.h"
+#include "http/front.h"
 #include "http/health.h"
 #include "http/knock.h"
 #include "http/lookup.h"
@@ -48,7 +49,8 @@ struct http_server {
     struct count_source *reader_source; /* the reader's; only its thread uses it */
     struct mg_context *civetweb;
     const char *host;  /* the address that civetweb listens on: the option's, as a rule */
-    char address[128]; /* the same with the port, as civetweb takes it: "127.0.0.1:8000" */
+    uint64_t port;     /* and the port */
+    char address[128]; /* both, as civetweb takes them: "127.0.0.1:8000" */
     pthread_t starter;
     char complaint[192]; /* the first thing that civetweb said while it started; else "" */
 };
@@ -108,7 +110,11 @@ static int render_address(struct http_server *server, char error[HTTP_ERROR_BYTE
     bool any = !strcmp(bind, "::");
 
     server->host = bind;
-    if (!strchr(bind, ':')) {
+    server->port = port;
+    if (server->options.tls) {
+        server->host = "127.0.0.1";
+        snprintf(server->address, sizeof server->address, "127.0.0.1:0"); /* any port */
+    } else if (!strchr(bind, ':')) {
         snprintf(server->address, sizeof server->address, "%s:%" PRIu64, bind, port);
     } else if (mg_check_feature(MG_FEATURES_IPV6) && any) {
         snprintf(server->address, sizeof server->address, "+%" PRIu64, port); /* IPv4 as well */
@@ -186,6 +192,51 @@ static int start_civetweb(struct http_server *server, char error[HTTP_ERROR_BYTE
     return -EIO;
 }
 
+/* With TLS: opens the port, which civetweb then does not. Returns 0 or a negative errno with
+ * `error`.
+ */
+static int create_front(struct http_server *server, char error[HTTP_ERROR_BYTES])
+{
+    const struct http_options *options = &server->options;
+    struct front_options front = {
+        .bind = options->bind,
+        .port = options->port,
+        .handshake_timeout_ms = options->handshake_timeout_ms,
+        .connections = 2 * options->connections, /* civetweb queues as many as it serves */
+        .connections_per_address = options->connections_per_address,
+    };
+
+    if (!options->tls)
+        return 0;
+    front.context = tls_context(options->tls, "http/1.1", false, false);
+    if (!front.context) {
+        snprintf(error, HTTP_ERROR_BYTES, "HTTP cannot start: %s", strerror(ENOMEM));
+        return -ENOMEM;
+    }
+    server->shared.front = front_create(&front, error);
+    return server->shared.front ? 0 : -EADDRINUSE;
+}
+
+/* Leads the front to the port that civetweb got. */
+static int start_front(struct http_server *server, char error[HTTP_ERROR_BYTES])
+{
+    struct mg_server_port port;
+    int result;
+
+    if (!server->shared.front)
+        return 0;
+    result = mg_get_server_ports(server->civetweb, 1, &port) == 1 ? 0 : -EIO;
+    if (!result) {
+        server->port = (uint64_t)port.port;
+        result = front_start(server->shared.front, (uint16_t)port.port);
+    }
+    if (!result)
+        return 0;
+    snprintf(error, HTTP_ERROR_BYTES, "HTTP cannot start: %s", strerror(-result));
+    mg_stop(server->civetweb);
+    return result;
+}
+
 /* Everything that requests need. Returns 0 or a negative errno. */
 static int create_shared(struct http_server *server)
 {
@@ -216,6 +267,7 @@ static void destroy(struct http_server *server)
 {
     struct http_shared *shared = &server->shared;
 
+    front_destroy(shared->front);
     events_destroy(shared->events);
     rates_destroy(shared->rates);
     reader_destroy(shared->reader);
@@ -243,7 +295,8 @@ struct http_server *http_start(const struct http_options *options, char error[HT
         snprintf(error, HTTP_ERROR_BYTES, "HTTP cannot start: %s", strerror(-result));
         goto err;
     }
-    if (render_address(server, error) || start_civetweb(server, error))
+    if (create_front(server, error) || render_address(server, error) ||
+        start_civetweb(server, error) || start_front(server, error))
         goto err;
     return server;
 
@@ -261,7 +314,7 @@ void http_stop(struct http_server *server)
         return;
     events_stop(server->shared.events);
     reader_stop(server->shared.reader);
-    knock = knock_start(server->host, server->options.port);
+    knock = knock_start(server->host, server->port);
     mg_stop(server->civetweb);
     knock_stop(knock);
     destroy(server);

@@ -55,6 +55,7 @@ struct http_options {
 
     struct tls *tls; /* speak TLS only; NULL: none */
     uint64_t handshake_timeout_ms;
+    uint64_t connections_per_address;
 };
 
 struct http_server;

@@ -12,6 +12,7 @@
 #define REQUEST_HEADERS_BYTES 2048
 
 struct events;
+struct front;
 struct health;
 struct http_options;
 struct lookup;
@@ -28,6 +29,7 @@ struct http_shared {
     struct rates *rates;   /* packets a second, over the last minutes */
     struct events *events; /* the listeners of /events */
     struct health *health;
+    struct front *front;               /* through which all come; NULL: no TLS */
     struct response_counts *responses; /* by status */
     uint64_t etag_seed;                /* random, so that no ETag outlives the process */
     uint64_t started_ms;               /* by clock_now_ms() */

@@ -203,6 +203,7 @@ static struct http_server *start_http(struct server *server, char error[OPT_ERRO
         .draining = &server->draining,
         .tls = server->tls,
         .handshake_timeout_ms = config->handshake_timeout_ms,
+        .connections_per_address = config->http_connections_per_address,
     };
 
     return http_start(&options, error);

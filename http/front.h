@@ -1,0 +1,56 @@
+/*
+ * TLS in front of civetweb, which listens on a port of this host's own then. A thread shakes hands
+ * with those who connect and carries their bytes (http/relay.h); civetweb sees plain HTTP.
+ *
+ * civetweb can speak TLS itself, but not everywhere: Debian 12's is built for functions of OpenSSL
+ * 1.1 that its OpenSSL 3 lacks, and never finds its libraries without their development package.
+ * Here HTTP has the same TLS as gRPC, and a client that is slow to shake hands holds no thread.
+ */
+#ifndef TALLYD_HTTP_FRONT_H
+#define TALLYD_HTTP_FRONT_H
+
+#include "common/compiler.h"
+#include "http/http.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
+
+/* Everything is borrowed and must outlive the front. */
+struct front_options {
+    const char *bind; /* an IPv4 or IPv6 address; "::" is IPv4 as well */
+    uint64_t port;
+    struct ssl_ctx_st *context;
+    uint64_t handshake_timeout_ms;
+    size_t connections; /* at once; further ones wait */
+    size_t connections_per_address;
+};
+
+struct front;
+
+/* Opens the port; nobody is served yet. Returns NULL with a one-line reason in `error`. Called by:
+ * main. */
+struct front *front_create(const struct front_options *options,
+                           char error[HTTP_ERROR_BYTES]) MUST_CHECK;
+
+/* Starts to serve, by the plain HTTP that listens on `backend_port` of 127.0.0.1. Returns 0 or a
+ * negative errno. Called by: main. */
+int front_start(struct front *front, uint16_t backend_port) MUST_CHECK;
+
+/* Gives the last answers of the backend, which has stopped, a moment to go out, closes all, and
+ * frees it. NULL does nothing. Called by: main. */
+void front_destroy(struct front *front);
+
+enum front_caller {
+    FRONT_STRANGER, /* did not come through the front */
+    FRONT_CLIENT,
+    FRONT_VERIFIED, /* has shown a certificate, and it was verified */
+};
+
+/* Who is behind a connection that the backend sees coming from `port` of 127.0.0.1. Called by:
+ * http, while it serves that connection. */
+enum front_caller front_caller(struct front *front, int port);
+
+#endif

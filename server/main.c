@@ -48,7 +48,7 @@ static int serve(struct config *config, int argc, char **argv)
 
 static int check_health(const struct config *config)
 {
-    int error = healthcheck(config->bind, (uint16_t)config->http_port);
+    int error = healthcheck(config->bind, (uint16_t)config->http_port, config->tls_cert);
 
     if (error)
         fprintf(stderr, "tallyd: not healthy: %s, port %u: %s\n", config->bind,

@@ -70,7 +70,7 @@ class H2Client:
         self.connection.initiate_connection()
         self.replies = {}
         self.goaway = None  # error code
-        self._flush()
+        self.flush()
 
     def close(self):
         self.socket.close()
@@ -97,7 +97,7 @@ class H2Client:
         stream = self.connection.get_next_available_stream_id()
         self.connection.send_headers(stream, self.headers(**changed), end_stream=end)
         self.replies[stream] = Reply()
-        self._flush()
+        self.flush()
         return stream
 
     def send(self, stream, data, end=False):
@@ -112,19 +112,19 @@ class H2Client:
                 continue
             self.connection.send_data(stream, data[:room])
             data = data[room:]
-            self._flush()
+            self.flush()
         if end:
             self.connection.end_stream(stream)
-            self._flush()
+            self.flush()
 
     def reset(self, stream):
         self.connection.reset_stream(stream, h2.errors.ErrorCodes.CANCEL)
-        self._flush()
+        self.flush()
 
     def window(self, stream, bytes):
         """Lets the server send so many bytes more on a stream."""
         self.connection.increment_flow_control_window(bytes, stream)
-        self._flush()
+        self.flush()
 
     def read_now(self):
         """Reads what comes within a moment; returns the client."""
@@ -154,7 +154,8 @@ class H2Client:
         self.send(stream, data, end=True)
         return self.finish(stream)
 
-    def _flush(self):
+    def flush(self):
+        """Sends what a test has made with `connection` itself."""
         data = self.connection.data_to_send()
         if data:
             self.socket.sendall(data)
@@ -168,7 +169,7 @@ class H2Client:
             raise ConnectionError("the server closed the connection")
         for event in self.connection.receive_data(data):
             self._take(event)
-        self._flush()
+        self.flush()
 
     def _take(self, event):
         if isinstance(event, h2.events.ConnectionTerminated):

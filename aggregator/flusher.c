@@ -54,6 +54,8 @@ struct flusher {
     uint64_t unknown; /* packets given up, which may be in Redis or not */
     struct log_limit trouble_limit, refused_limit;
 
+    _Atomic uint64_t alive_ms; /* see flusher_alive_ms(); relaxed, since main only compares it */
+
     atomic_bool stopping;         /* writer: main */
     _Atomic uint64_t deadline_ms; /* writer: main, before stopping */
 };
@@ -102,11 +104,22 @@ static bool out_of_time(const struct flusher *flusher)
            clock_now_ms() >= atomic_load_explicit(&flusher->deadline_ms, memory_order_relaxed);
 }
 
+static void stamp_alive(struct flusher *flusher)
+{
+    atomic_store_explicit(&flusher->alive_ms, clock_now_ms(), memory_order_relaxed);
+}
+
+uint64_t flusher_alive_ms(const struct flusher *flusher)
+{
+    return atomic_load_explicit(&flusher->alive_ms, memory_order_relaxed);
+}
+
 /* Sleeps until somebody wakes the flusher, at most `ms`. */
 static void nap(struct flusher *flusher, uint64_t ms)
 {
     struct pollfd wake = {.fd = flusher->options.wake_fd, .events = POLLIN};
 
+    stamp_alive(flusher);
     if (poll(&wake, 1, (int)ms) > 0)
         wake_clear(wake.fd);
 }
@@ -258,6 +271,7 @@ static bool commit_batch(struct flusher *flusher)
     do {
         enum ledger_result result;
 
+        stamp_alive(flusher);
         commits_exchange_begun(flusher->options.commits);
         if (stopping(flusher))
             ledger_set_timeout(flusher->ledger, STOP_TIMEOUT_MS);
@@ -327,6 +341,7 @@ static void probe_if_idle(struct flusher *flusher)
 
     if (flusher->reached && clock_now_ms() < flusher->exchange_ms + PROBE_MS)
         return;
+    stamp_alive(flusher);
     if (flusher->reached)
         commits_exchange_begun(flusher->options.commits);
     result = ledger_probe(flusher->ledger);
@@ -389,9 +404,11 @@ static void *run(void *argument)
 
 int flusher_start(struct flusher *flusher)
 {
-    int error = thread_start(&flusher->thread, THREAD_FLUSHER, "flusher", run, flusher);
+    int error;
     struct timespec until;
 
+    stamp_alive(flusher);
+    error = thread_start(&flusher->thread, THREAD_FLUSHER, "flusher", run, flusher);
     if (error)
         return error;
     flusher->started = true;

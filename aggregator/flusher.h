@@ -57,6 +57,10 @@ struct flusher *flusher_create(const struct flusher_options *options) MUST_CHECK
  * of pthread_create. Called by: main, once the workers run. */
 int flusher_start(struct flusher *flusher) MUST_CHECK;
 
+/* When the thread last waited for something, or turned to Redis, by clock_now_ms(). Called by:
+ * main, once it was started. */
+uint64_t flusher_alive_ms(const struct flusher *flusher);
+
 /* Asks for a last cut and a last commit, and ends the thread. The commit is tried once at least,
  * and past `deadline_ms` (clock_now_ms()) it goes on only as long as Redis answers; a Redis that
  * does not is given a few seconds more at most. The workers must still run. Called by: main. */

@@ -75,6 +75,15 @@ err:
     return NULL;
 }
 
+void acceptor_set_limits(struct acceptor *acceptor, uint64_t max_connections,
+                         uint64_t max_connections_per_address)
+{
+    struct acceptor_options *options = &acceptor->options;
+
+    options->max_connections = bound_connections(max_connections, options->worker_count);
+    options->max_connections_per_address = max_connections_per_address;
+}
+
 void acceptor_close(struct acceptor *acceptor)
 {
     if (!acceptor || acceptor->listener < 0)

@@ -35,6 +35,10 @@ struct acceptor_options {
  * it. Returns NULL with errno: EADDRINUSE when the port is taken. */
 struct acceptor *acceptor_create(const struct acceptor_options *options) MUST_CHECK;
 
+/* Sets limits that a reload has changed. Connections over them are not closed. */
+void acceptor_set_limits(struct acceptor *acceptor, uint64_t max_connections,
+                         uint64_t max_connections_per_address);
+
 /* Stops listening. NULL does nothing. */
 void acceptor_close(struct acceptor *acceptor);
 

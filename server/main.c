@@ -3,6 +3,7 @@
 #include "common/log.h"
 #include "server/config.h"
 #include "server/healthcheck.h"
+#include "server/notify.h"
 #include "server/reload.h"
 #include "server/server.h"
 #include "server/signals.h"
@@ -31,6 +32,7 @@ static int serve(struct config *config, int argc, char **argv)
         fprintf(stderr, "tallyd: %s\n", error);
         return EXIT_CANNOT_START;
     }
+    notify_ready();
     do {
         server_run(server, signals);
         number = signals_take(signals);
@@ -40,6 +42,7 @@ static int serve(struct config *config, int argc, char **argv)
     if (number)
         log_info("%s received; a second one ends the streams at once",
                  number == SIGINT ? "SIGINT" : "SIGTERM");
+    notify_stopping();
     end = server_drain(server, signals);
     server_destroy(server);
     close(signals);

@@ -3,6 +3,7 @@
 #include "server/reload.h"
 
 #include "common/log.h"
+#include "server/notify.h"
 #include "server/server.h"
 
 #include <stdbool.h>
@@ -60,8 +61,10 @@ void reload(struct config *config, int argc, char **argv, struct server *server)
 {
     char error[OPT_ERROR_BYTES];
     struct config next;
-    int result = config_load(&next, argc, argv, error);
+    int result;
 
+    notify_reloading();
+    result = config_load(&next, argc, argv, error);
     if (!result) {
         exchange(config, &next);
         result = server_reload(server, error);
@@ -75,5 +78,6 @@ void reload(struct config *config, int argc, char **argv, struct server *server)
         log_changes(config, &next);
     }
     server_note_reload(server, result);
+    notify_ready();
     config_free(&next);
 }

@@ -11,6 +11,7 @@
 #include "http/http.h"
 #include "server/acceptor.h"
 #include "server/signals.h"
+#include "server/watchdog.h"
 #include "server/worker.h"
 
 #include <errno.h>
@@ -45,6 +46,7 @@ struct server {
     struct flusher *flusher;
     struct http_server *http;
     struct tls *tls; /* NULL: none */
+    struct watchdog watchdog;
     size_t workers_running;
     atomic_bool draining; /* read by HTTP's threads */
 };
@@ -271,6 +273,7 @@ struct server *server_start(const struct config *config, char error[OPT_ERROR_BY
         goto err;
     if ((result = start_threads(server)))
         goto err_result;
+    watchdog_init(&server->watchdog, server->workers, server->worker_count, server->flusher);
     log_start(server);
     return server;
 
@@ -283,16 +286,32 @@ err:
 
 /* ---- Run ------------------------------------------------------------------------------------ */
 
-/* At most ten times a second, however busy main is with taking connections. */
-static void sample_memory(struct server *server)
+/* At most ten times a second, however busy main is with taking connections. Returns when it is due
+ * again. A limit that was taken away by a reload takes the pressure with it. */
+static uint64_t sample_memory(struct server *server, uint64_t now)
 {
-    uint64_t limit = server->config->memory_limit_bytes, now = clock_now_ms();
+    uint64_t limit = server->config->memory_limit_bytes;
 
-    if (!limit || now < server->sample_ms)
-        return;
-    server->sample_ms = now + PAUSE_MS;
-    stats_set(&server->main_stats->memory_pressure,
-              (uint64_t)pressure_sample(&server->pressure, limit));
+    if (!limit && !pressure_level(&server->pressure))
+        return UINT64_MAX;
+    if (now >= server->sample_ms) {
+        server->sample_ms = now + PAUSE_MS;
+        stats_set(&server->main_stats->memory_pressure,
+                  (uint64_t)pressure_sample(&server->pressure, limit));
+    }
+    return server->sample_ms;
+}
+
+/* Does what is to be done now and then. Returns for how many milliseconds there is nothing more,
+ * -1 for ever. */
+static int tick(struct server *server)
+{
+    uint64_t now = clock_now_ms();
+    uint64_t due = watchdog_tick(&server->watchdog, now), sample = sample_memory(server, now);
+
+    if (sample < due)
+        due = sample;
+    return due == UINT64_MAX ? -1 : (int)(due - now);
 }
 
 void server_run(struct server *server, int signal_fd)
@@ -305,11 +324,13 @@ void server_run(struct server *server, int signal_fd)
     bool accepting = true;
 
     for (;;) {
-        poll(fds, accepting ? 3 : 2,
-             server->config->memory_limit_bytes || !accepting ? PAUSE_MS : -1);
+        int patience = tick(server);
+
+        if (!accepting && (patience < 0 || patience > PAUSE_MS))
+            patience = PAUSE_MS;
+        poll(fds, accepting ? 3 : 2, patience);
         if (fds[0].revents || fds[1].revents)
             return;
-        sample_memory(server);
         accepting = acceptor_take(server->acceptor);
     }
 }
@@ -326,7 +347,12 @@ static int reload_tls(struct server *server, char error[OPT_ERROR_BYTES])
 
 int server_reload(struct server *server, char error[OPT_ERROR_BYTES])
 {
-    return reload_tls(server, error);
+    int result = reload_tls(server, error);
+
+    if (!result)
+        acceptor_set_limits(server->acceptor, server->config->max_connections,
+                            server->config->max_connections_per_address);
+    return result;
 }
 
 void server_note_reload(struct server *server, int result)

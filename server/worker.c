@@ -62,6 +62,8 @@ struct worker {
     uint64_t goaway_ms;      /* when the final GOAWAY is due; 0: not, or done */
     uint64_t stopping_ms;    /* when WORKER_STOPPING began */
 
+    _Atomic uint64_t alive_ms; /* when it last went round; relaxed, since main only compares it */
+
     struct {
         _Atomic int stage;
     } CACHE_ALIGNED requested; /* writer: main */
@@ -221,6 +223,7 @@ static void tick(struct worker *worker)
     uint64_t now = clock_now_ms();
     bool give_up = worker->stopping_ms && now >= worker->stopping_ms + LINGER_MS;
 
+    atomic_store_explicit(&worker->alive_ms, now, memory_order_relaxed);
     connections_tick(&worker->connections, now);
     if (give_up)
         connections_end_all(&worker->connections);
@@ -363,6 +366,7 @@ int worker_start(struct worker *worker)
 {
     char name[16];
 
+    worker->alive_ms = clock_now_ms();
     snprintf(name, sizeof name, "worker-%u", worker->options.number % 1000);
     return thread_start(&worker->thread, THREAD_WORKER, name, run, worker);
 }
@@ -390,6 +394,11 @@ void worker_set_stage(struct worker *worker, enum worker_stage stage)
 {
     atomic_store_explicit(&worker->requested.stage, stage, memory_order_release);
     cut_wake_worker(worker->options.cut);
+}
+
+uint64_t worker_alive_ms(const struct worker *worker)
+{
+    return atomic_load_explicit(&worker->alive_ms, memory_order_relaxed);
 }
 
 uint64_t worker_connections(const struct worker *worker)

@@ -61,6 +61,9 @@ void worker_set_stage(struct worker *worker, enum worker_stage stage);
 uint64_t worker_connections(const struct worker *worker);
 uint64_t worker_streams(const struct worker *worker);
 
+/* When it last went round, by clock_now_ms(): it does at least once a second. Called by: main. */
+uint64_t worker_alive_ms(const struct worker *worker);
+
 /* Waits for the thread's end, after WORKER_STOPPING. Called by: main. */
 void worker_join(struct worker *worker);
 

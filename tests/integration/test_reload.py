@@ -2,6 +2,7 @@
 import signal
 import time
 
+import grpc
 import pytest
 from harness import grpc_client
 from harness.env import amount, wait_until
@@ -157,3 +158,18 @@ def test_sighup_while_draining_is_passed_over(redis, file, closing):
     stream.end()
     assert stream.received() == 5
     assert file.tallyd.wait() == 0
+
+
+def test_a_new_limit_of_connections_is_in_force(file, closing):
+    first = closing(OpenStream(file.tallyd.target))
+    first.send(["d"])
+    wait_until(lambda: file.tallyd.stats()["totals"]["streams_opened"], "the first stream")
+    file.reload(max_connections=1)
+    with pytest.raises(grpc.RpcError) as refused:
+        grpc_client.send(file.tallyd.target, ["e"], timeout=5)
+    assert refused.value.code() == grpc.StatusCode.UNAVAILABLE
+    assert file.tallyd.stats()["main"]["connections_refused"] >= 1
+    file.reload(max_connections=100)
+    assert grpc_client.send(file.tallyd.target, ["e"]) == 1
+    first.end()
+    assert first.received() == 1

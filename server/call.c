@@ -166,7 +166,9 @@ void call_client_ended(struct call *call)
     call->client_ended = true;
     if (!is_open(call))
         return;
-    if (call->state == CALL_SERVING)
+    if (call->is_too_large) /* by its trailers */
+        call_fail(call, GRPC_RESOURCE_EXHAUSTED, "the trailers are over the limit of 16 KiB");
+    else if (call->state == CALL_SERVING)
         service_client_ended(call);
     else if (frame_at_boundary(&call->reader))
         end(call);

@@ -137,6 +137,7 @@ struct call {
 
     /* From the request headers. */
     bool is_post, is_head, is_grpc, is_proto, is_known_service, is_bad_encoding;
+    bool is_too_large;
     bool has_timeout, is_bad_timeout, has_authorization;
     uint32_t header_bytes;
     uint64_t timeout_ms;
@@ -157,10 +158,10 @@ struct call *call_create(struct call_context *context, struct connection *connec
 /* Forgets the call, whatever its state; what it counted stays counted. NULL does nothing. */
 void call_destroy(struct call *call);
 
-/* Takes a request header, or a trailer. Returns 0, or -E2BIG when the headers are over the limit.
- */
-int call_header(struct call *call, const uint8_t *name, size_t name_length, const uint8_t *value,
-                size_t value_length) MUST_CHECK;
+/* Takes a request header, or a trailer. What is over CALL_HEADER_LIST_BYTES is not looked at; the
+ * call is refused for it, or fails, once they are complete. */
+void call_header(struct call *call, const uint8_t *name, size_t name_length, const uint8_t *value,
+                 size_t value_length);
 
 /* The headers are complete: opens the call, or refuses it. */
 void call_begin(struct call *call);

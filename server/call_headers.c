@@ -8,7 +8,6 @@
 #include "server/call_private.h"
 #include "server/service.h"
 
-#include <errno.h>
 #include <nghttp2/nghttp2.h>
 #include <string.h>
 
@@ -30,16 +29,17 @@ static void take_authorization(struct call *call, const uint8_t *value, size_t l
     call->principal = tokens_find(tokens, (const char *)value, length);
 }
 
-int call_header(struct call *call, const uint8_t *name, size_t name_length, const uint8_t *value,
-                size_t value_length)
+void call_header(struct call *call, const uint8_t *name, size_t name_length, const uint8_t *value,
+                 size_t value_length)
 {
     size_t bytes = call->header_bytes + name_length + value_length + 32;
 
-    if (bytes > CALL_HEADER_LIST_BYTES)
-        return -E2BIG;
+    call->is_too_large |= bytes > CALL_HEADER_LIST_BYTES;
+    if (call->is_too_large)
+        return;
     call->header_bytes = (uint32_t)bytes;
     if (call->state != CALL_HEADERS)
-        return 0; /* trailers: counted, so that they cannot be endless, and of no use */
+        return; /* trailers: counted, so that they cannot be endless, and of no use */
     if (is(name, name_length, ":method")) {
         call->is_post = is(value, value_length, "POST");
         call->is_head = is(value, value_length, "HEAD");
@@ -58,7 +58,6 @@ int call_header(struct call *call, const uint8_t *name, size_t name_length, cons
     } else if (is(name, name_length, "authorization")) {
         take_authorization(call, value, value_length);
     }
-    return 0;
 }
 
 /* ---- Letting in ----------------------------------------------------------------------------- */
@@ -85,7 +84,11 @@ static uint64_t open_calls(const struct call_context *context)
 /* What each of these says no to, it has refused. First, whether it is a call at all. */
 static bool is_call(struct call *call)
 {
-    if (!call->is_post)
+    static const char too_large[] = "the request's headers are over the limit of 16 KiB";
+
+    if (call->is_too_large) /* 431 means nothing to gRPC's clients */
+        call_refuse_http(call, call->is_grpc ? "200" : "431", GRPC_RESOURCE_EXHAUSTED, too_large);
+    else if (!call->is_post)
         call_refuse_http(call, "405", GRPC_INTERNAL, "gRPC asks with POST");
     else if (!call->is_grpc)
         call_refuse_http(call, "415", GRPC_INVALID_ARGUMENT,

@@ -26,8 +26,10 @@ struct connection {
     struct call *calls;     /* the newest first */
     struct call *last_call; /* the one that the last DATA was for */
     struct call *next_tick; /* where connection_tick_calls() goes on; NULL: at the first */
+    uint32_t call_count;
     struct stray_frames strays;
     int32_t last_reset;    /* the stream that the client reset last */
+    bool prefaced;         /* our preface is rendered */
     bool deaf;             /* it broke HTTP/2, and what it says has no meaning any more */
     size_t useful;         /* bytes of DATA that the last receive brought to calls */
     bool completed;        /* it completed a frame of another type */
@@ -91,6 +93,9 @@ void connection_session_fini(struct connection_context *context);
 
 /* Makes the session, with the server's preface to be sent. Returns 0 or -ENOMEM. */
 int connection_session_create(struct connection *connection) MUST_CHECK;
+
+/* To be called with the first frame that the session renders, before it is sent. */
+void connection_session_preface(const struct connection *connection, uint8_t *frame, size_t length);
 
 /* connection_timer.c */
 

@@ -134,7 +134,11 @@ bool connection_end_input(struct connection *connection, ssize_t result)
     char error[TLS_ERROR_BYTES], why[TLS_ERROR_BYTES + 32];
 
     if (result == -EPROTO) {
-        snprintf(why, sizeof why, "TLS failed: %s", tls_last_error(error));
+        if (connection->transport.shaken)
+            tls_last_error(error);
+        else
+            tls_handshake_error(connection->transport.ssl, error);
+        snprintf(why, sizeof why, "TLS failed: %s", error);
         verdict.why = why;
         connection_dismiss(connection, &verdict, NGHTTP2_NO_ERROR);
         return true;

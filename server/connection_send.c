@@ -111,6 +111,9 @@ static ssize_t gather(struct connection *connection)
         if (length + (size_t)n > CONNECTION_OUTPUT_BYTES)
             return NGHTTP2_ERR_NOMEM; /* it renders no such frames */
         memcpy(out + length, bytes, (size_t)n);
+        if (!connection->prefaced)
+            connection_session_preface(connection, out, (size_t)n);
+        connection->prefaced = true;
         length += (size_t)n;
     }
     return (ssize_t)length;

@@ -13,6 +13,7 @@
 
 #define STREAM_WINDOW_BYTES     (4 << 20)
 #define CONNECTION_WINDOW_BYTES (16 << 20)
+#define MAX_STREAMS_AT          (9 + 2) /* behind the frame's header and the entry's id */
 
 /* A header block may be spread over so many frames, and grow to so many bytes before work on it
  * stops. What is over CALL_HEADER_LIST_BYTES is answered, so that a client whose headers are a bit
@@ -48,6 +49,19 @@ static struct call *find_call(struct connection *connection, int32_t stream_id)
 
 /* ---- Headers and DATA ----------------------------------------------------------------------- */
 
+/* Past --max-streams. nghttp2 would end the connection (see connection_session_create()); a stream
+ * that is refused can come again. Its resets are counted here, since they wait to be sent. */
+static int refuse_stream(struct connection *connection, int32_t stream_id)
+{
+    stream_order_cut_short(&connection->strays.order, stream_id);
+    if (!guard_reset(&connection->guard, 0, connection->context->now_ms))
+        return condemn(connection, BAD_PEER(reset), "it opens too many streams past the limit",
+                       NULL);
+    nghttp2_submit_rst_stream(connection->session, NGHTTP2_FLAG_NONE, stream_id,
+                              NGHTTP2_REFUSED_STREAM);
+    return 0;
+}
+
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
     struct connection *connection = user;
@@ -59,8 +73,11 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
     stream_order_begin(&connection->strays.order, frame->hd.stream_id);
+    if (connection->call_count >= connection->context->options.max_streams)
+        return refuse_stream(connection, frame->hd.stream_id);
     call = call_create(&connection->context->calls, connection, session, frame->hd.stream_id);
     if (!call) {
+        connection->in_headers = false;
         stream_order_cut_short(&connection->strays.order, frame->hd.stream_id);
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* resets the stream */
     }
@@ -69,6 +86,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     if (call->next)
         call->next->previous = call;
     connection->calls = call;
+    connection->call_count++;
     nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, call);
     return 0;
 }
@@ -86,10 +104,8 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     if (connection->header_bytes > HEADER_BYTES_ANSWERED)
         return condemn(connection, BAD_PEER(headers), "its request headers are far over the limit",
                        NULL);
-    if (!call)
-        return 0;
-    if (call_header(call, name, name_length, value, value_length))
-        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    if (call)
+        call_header(call, name, name_length, value, value_length);
     return 0;
 }
 
@@ -255,6 +271,7 @@ static int on_stream_closed(nghttp2_session *session, int32_t stream_id, uint32_
         connection->calls = call->next;
     if (call->next)
         call->next->previous = call->previous;
+    connection->call_count--;
     call_destroy(call);
     return 0;
 }
@@ -272,10 +289,11 @@ static void note_goaway(struct connection *connection, const nghttp2_goaway *goa
         connection_note_bad_peer(connection, &verdict);
 }
 
-/* Resets that we decide on, as CANCEL at a deadline, are not the peer's doing. */
+/* Resets that we decide on, as CANCEL at a deadline, are not the peer's doing; those of
+ * refuse_stream() are counted already. */
 static bool is_provoked(uint32_t error)
 {
-    return error != NGHTTP2_NO_ERROR && error != NGHTTP2_CANCEL;
+    return error != NGHTTP2_NO_ERROR && error != NGHTTP2_CANCEL && error != NGHTTP2_REFUSED_STREAM;
 }
 
 static int take_reset_sent(struct connection *connection, const nghttp2_frame *frame)
@@ -365,11 +383,26 @@ void connection_session_fini(struct connection_context *context)
     nghttp2_option_del(context->session_options);
 }
 
+/*
+ * nghttp2 ends the connection when a client opens a stream too many, where RFC 9113, 5.1.2, has an
+ * error of the stream, which clients get over. So it is told that there may be any number, and the
+ * true one is written into the frame that goes out first.
+ */
+void connection_session_preface(const struct connection *connection, uint8_t *frame, size_t length)
+{
+    uint32_t value = connection->context->options.max_streams;
+
+    if (length < MAX_STREAMS_AT + 4 || frame[3] != NGHTTP2_SETTINGS)
+        return;
+    for (int i = 0; i < 4; i++)
+        frame[MAX_STREAMS_AT + i] = (uint8_t)(value >> (24 - 8 * i));
+}
+
 int connection_session_create(struct connection *connection)
 {
     struct connection_context *context = connection->context;
     const nghttp2_settings_entry settings[] = {
-        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, context->options.max_streams},
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, INT32_MAX}, /* at MAX_STREAMS_AT */
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, STREAM_WINDOW_BYTES},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, CALL_HEADER_LIST_BYTES},
     };

@@ -45,7 +45,8 @@ struct server {
     struct commits *commits;
     struct flusher *flusher;
     struct http_server *http;
-    struct tls *tls; /* NULL: none */
+    struct tls *tls;             /* NULL: none */
+    struct ssl_ctx_st *grpc_tls; /* its */
     struct watchdog watchdog;
     size_t workers_running;
     atomic_bool draining; /* read by HTTP's threads */
@@ -80,6 +81,7 @@ static struct connection_options connection_options(const struct server *server)
         .keepalive_min_ping_ms = config->keepalive_min_ping_ms,
         .max_age_ms = config->max_connection_age_ms,
         .max_age_grace_ms = config->max_connection_age_grace_ms,
+        .tls = server->grpc_tls,
     };
 }
 
@@ -179,7 +181,13 @@ static int create_tls(struct server *server, char error[OPT_ERROR_BYTES])
     if (!config_tls_files(server->config, &files))
         return 0;
     server->tls = tls_create(&files, error);
-    return server->tls ? 0 : -EINVAL;
+    if (!server->tls)
+        return -EINVAL;
+    server->grpc_tls = tls_context(server->tls, "h2", true, true);
+    if (server->grpc_tls)
+        return 0;
+    snprintf(error, OPT_ERROR_BYTES, "out of memory");
+    return -ENOMEM;
 }
 
 static struct http_server *start_http(struct server *server, char error[OPT_ERROR_BYTES])

@@ -181,5 +181,7 @@ def test_trailers_are_bounded_as_headers_are(redis, client):
         stream, [(f"x-{i}", "v" * 1000) for i in range(40)], end_stream=True
     )
     client.socket.sendall(client.connection.data_to_send())
-    assert client.finish(stream).reset is not None
+    reply = client.finish(stream)
+    assert reply.status == 8, reply
+    assert reply.received == len(GOOD)
     assert client.call(framed_packets(["d"])).status == OK

@@ -86,6 +86,18 @@ static int select_database(const struct opening *opening)
     return db ? expect_ok(opening, redisCommand(opening->context, "SELECT %llu", db), "SELECT") : 0;
 }
 
+/* Before the first byte, so that no password goes out in the clear. */
+static int start_tls(const struct redis_options *options, redisContext *context,
+                     uint64_t timeout_ms, char error[REDIS_ERROR_BYTES])
+{
+    char why[REDIS_TLS_ERROR_BYTES];
+    int result = redis_tls_start(context, &options->tls, options->host, timeout_ms, why);
+
+    if (result)
+        snprintf(error, REDIS_ERROR_BYTES, "%.250s", why);
+    return result;
+}
+
 redisContext *redis_open(const struct redis_options *options, uint64_t timeout_ms,
                          char error[REDIS_ERROR_BYTES])
 {
@@ -110,6 +122,8 @@ redisContext *redis_open(const struct redis_options *options, uint64_t timeout_m
         snprintf(error, REDIS_ERROR_BYTES, "cannot set a timeout: %.150s", context->errstr);
         goto err;
     }
+    if (options->tls.on && start_tls(options, context, timeout_ms, error))
+        goto err;
     opening = (struct opening){options, context, timeout_ms, error};
     if (authenticate(&opening) || select_database(&opening))
         goto err;

@@ -1,5 +1,5 @@
 /*
- * A connection to Redis as tallyd wants it: over TCP or a Unix socket, with waits bounded,
+ * A connection to Redis as tallyd wants it: over TCP, TLS or a Unix socket, with waits bounded,
  * logged in and on the right database.
  *
  * hiredis contexts are not usable after an error, and neither reconnecting nor its older versions
@@ -11,6 +11,7 @@
 #ifndef TALLYD_AGGREGATOR_REDIS_H
 #define TALLYD_AGGREGATOR_REDIS_H
 
+#include "aggregator/redis_tls.h"
 #include "common/compiler.h"
 
 #include <hiredis.h>
@@ -23,6 +24,7 @@ struct redis_options {
     const char *username;      /* ACL user, or NULL */
     const char *password;      /* or NULL */
     const char *password_file; /* its first line is the password; or NULL */
+    struct redis_tls tls;
     uint64_t db;
     const char *key; /* the hash of the counts; everything else starts with it and a colon */
 };

@@ -2,7 +2,6 @@
  * the README's table and the manual page. */
 #include "server/config.h"
 
-#include "common/secret.h"
 #include "common/utf8.h"
 
 #include <arpa/inet.h>
@@ -71,6 +70,15 @@ static const struct opt_row rows[] = {
          "file whose first line is the Redis password; read at each connect, so that it can be "
          "replaced "
          "without a restart"),
+    {"redis-tls", "REDIS_TLS", OPT_FLAG, FIELD(redis_tls), NULL, 0, 0, NULL, NULL,
+     "talk to Redis by TLS, and verify its certificate (needs hiredis 1.0: Debian 13)", 0},
+    TEXT(redis_tls_ca, "redis-tls-ca", "REDIS_TLS_CA", NULL, "FILE",
+         "who signs Redis's certificate (PEM); whom the system trusts if not set"),
+    TEXT(redis_tls_cert, "redis-tls-cert", "REDIS_TLS_CERT", NULL, "FILE",
+         "certificate to show to Redis (PEM); this file and the others are read at each connect"),
+    TEXT(redis_tls_key, "redis-tls-key", "REDIS_TLS_KEY", NULL, "FILE", "its private key (PEM)"),
+    TEXT(redis_tls_server_name, "redis-tls-server-name", "REDIS_TLS_SERVER_NAME", NULL, "NAME",
+         "name or address in Redis's certificate; redis-host if not set"),
     NUMBER(redis_db, "redis-db", "REDIS_DB", "0", 0, 65535, "Redis database"),
     TEXT(redis_key, "redis-key", "REDIS_KEY", "device_metrics", "KEY",
          "Redis hash of the counts; all other keys of tallyd start with it and a colon"),
@@ -165,36 +173,6 @@ const struct opt_table config_table = {
     .count = ARRAY_LENGTH(rows),
 };
 
-/* The password itself is read where it is needed (aggregator/redis.c); a file that cannot be read
- * is better told here, before anything starts. */
-static int check_password_file(const struct config *config, char error[OPT_ERROR_BYTES])
-{
-    char secret[SECRET_BYTES], why[SECRET_ERROR_BYTES];
-    int result = secret_read(config->redis_password_file, secret, why);
-
-    secret_wipe(secret);
-    if (!result)
-        return 0;
-    snprintf(error, OPT_ERROR_BYTES, "--redis-password-file: cannot read %.200s: %s",
-             config->redis_password_file, why);
-    return -EINVAL;
-}
-
-static int check_login(const struct config *config, char error[OPT_ERROR_BYTES])
-{
-    if (config->redis_password && config->redis_password_file) {
-        snprintf(error, OPT_ERROR_BYTES,
-                 "REDIS_PASSWORD and --redis-password-file: give one of them, not both");
-        return -EINVAL;
-    }
-    if (config->redis_username && !config->redis_password && !config->redis_password_file) {
-        snprintf(error, OPT_ERROR_BYTES,
-                 "--redis-username: a password is needed with it; give --redis-password-file");
-        return -EINVAL;
-    }
-    return config->redis_password_file ? check_password_file(config, error) : 0;
-}
-
 /* A host name and a port, so that two instances on one host do not fence each other. */
 static int name_instance(struct config *config)
 {
@@ -213,6 +191,20 @@ static bool is_address(const char *text)
     struct in6_addr address;
 
     return inet_pton(AF_INET, text, &address) == 1 || inet_pton(AF_INET6, text, &address) == 1;
+}
+
+bool config_is_exposed(const struct config *config)
+{
+    struct in6_addr six;
+    struct in_addr four;
+
+    if (inet_pton(AF_INET, config->bind, &four) == 1)
+        return ntohl(four.s_addr) >> 24 != IN_LOOPBACKNET;
+    if (inet_pton(AF_INET6, config->bind, &six) != 1)
+        return true;
+    if (IN6_IS_ADDR_V4MAPPED(&six))
+        return six.s6_addr[12] != IN_LOOPBACKNET;
+    return !IN6_IS_ADDR_LOOPBACK(&six);
 }
 
 /* The cores that this process may run on (affinity, cpusets; a CPU quota does not show here). */
@@ -273,7 +265,7 @@ int config_load(struct config *config, int argc, char **argv, char error[OPT_ERR
                  config->bind);
         return -EINVAL;
     }
-    if ((result = check_login(config, error)) || (result = check_tls(config, error)))
+    if ((result = config_check_redis(config, error)) || (result = check_tls(config, error)))
         return result;
     if (!config->instance && (result = name_instance(config)))
         return result;

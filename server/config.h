@@ -5,6 +5,7 @@
 #ifndef TALLYD_SERVER_CONFIG_H
 #define TALLYD_SERVER_CONFIG_H
 
+#include "aggregator/redis.h"
 #include "common/compiler.h"
 #include "common/opt.h"
 #include "common/tls.h"
@@ -18,6 +19,8 @@ struct config {
     char *redis_host;
     uint64_t redis_port;
     char *redis_socket, *redis_username, *redis_password, *redis_password_file;
+    bool redis_tls;
+    char *redis_tls_ca, *redis_tls_cert, *redis_tls_key, *redis_tls_server_name;
     uint64_t redis_db;
     char *redis_key;
     char *instance;
@@ -47,6 +50,16 @@ extern const struct opt_table config_table;
 int config_load(struct config *config, int argc, char **argv,
                 char error[OPT_ERROR_BYTES]) MUST_CHECK;
 void config_free(struct config *config);
+
+/* True when other machines can reach the ports: `bind` is no loopback address. */
+bool config_is_exposed(const struct config *config);
+
+/* Where Redis is and how to get in, for modules that connect. Borrows from `config`. */
+struct redis_options config_redis_options(const struct config *config);
+
+/* What the table cannot say of those: combinations, and files that are of no use. Returns 0, or
+ * -EINVAL with one line in `error`. Part of config_load(). */
+int config_check_redis(const struct config *config, char error[OPT_ERROR_BYTES]) MUST_CHECK;
 
 /* The files of TLS, borrowed from `config`. Returns false when there is to be no TLS. */
 bool config_tls_files(const struct config *config, struct tls_files *files);

@@ -54,20 +54,6 @@ struct server {
 
 /* ---- Start ---------------------------------------------------------------------------------- */
 
-static struct redis_options redis_options(const struct config *config)
-{
-    return (struct redis_options){
-        .host = config->redis_host,
-        .port = config->redis_port,
-        .socket = config->redis_socket,
-        .username = config->redis_username,
-        .password = config->redis_password,
-        .password_file = config->redis_password_file,
-        .db = config->redis_db,
-        .key = config->redis_key,
-    };
-}
-
 static struct connection_options connection_options(const struct server *server)
 {
     const struct config *config = server->config;
@@ -114,7 +100,7 @@ static struct flusher *create_flusher(struct server *server, const struct hash_k
 {
     const struct config *config = server->config;
     const struct flusher_options options = {
-        .redis = redis_options(config),
+        .redis = config_redis_options(config),
         .instance = config->instance,
         .interval_ms = config->flush_interval_ms,
         .max_devices = config->max_devices,
@@ -197,7 +183,7 @@ static struct http_server *start_http(struct server *server, char error[OPT_ERRO
         .bind = config->bind,
         .port = config->http_port,
         .instance = config->instance,
-        .redis = redis_options(config),
+        .redis = config_redis_options(config),
         .max_device_id_bytes = config->max_device_id_bytes,
         .max_devices = config->max_devices,
         .connections = config->http_connections,
@@ -246,7 +232,7 @@ static int open_port(struct server *server, char error[OPT_ERROR_BYTES])
 static void log_start(const struct server *server)
 {
     const struct config *config = server->config;
-    const struct redis_options redis = redis_options(config);
+    const struct redis_options redis = config_redis_options(config);
     char address[REDIS_ERROR_BYTES];
 
     log_info("tallyd " TALLYD_VERSION ": gRPC on %s:%" PRIu64 ", HTTP on %s:%" PRIu64
@@ -254,6 +240,19 @@ static void log_start(const struct server *server)
              config->bind, config->grpc_port, config->bind, config->http_port,
              redis_address(&redis, address), config->instance, server->worker_count,
              server->worker_count == 1 ? "" : "s");
+}
+
+static void warn_of_exposure(const struct config *config)
+{
+    if (!config_is_exposed(config) || config->tls_cert)
+        return;
+    if (config->token_file)
+        log_warn("other machines can reach %s, and without --tls-cert tokens travel in the clear",
+                 config->bind);
+    else
+        log_warn("everybody who can reach %s may send and read: it is no loopback address, and "
+                 "neither --tls-cert nor --token-file is set",
+                 config->bind);
 }
 
 struct server *server_start(const struct config *config, char error[OPT_ERROR_BYTES])
@@ -283,6 +282,7 @@ struct server *server_start(const struct config *config, char error[OPT_ERROR_BY
         goto err_result;
     watchdog_init(&server->watchdog, server->workers, server->worker_count, server->flusher);
     log_start(server);
+    warn_of_exposure(config);
     return server;
 
 err_result:

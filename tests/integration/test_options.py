@@ -184,6 +184,25 @@ def test_a_port_in_use_is_one_line_and_exit_1(redis, option):
     assert "in use" in result.stderr
 
 
+@pytest.mark.parametrize(
+    "bind, given, line",
+    [
+        ("127.0.0.1", {}, None),
+        ("0.0.0.0", {}, "may send and read"),
+        ("0.0.0.0", {"token_file": True}, "tokens travel in the clear"),
+    ],
+)
+def test_a_port_that_is_open_to_all_is_told(redis, start_tallyd, tmp_path, bind, given, line):
+    """The default is this machine alone; what opens it without a lock says so, once."""
+    if given:
+        given = {"token_file": tmp_path / "tokens"}
+        (tmp_path / "tokens").touch(mode=0o600)
+    tallyd = start_tallyd(redis.port, ready=False, bind=bind, **given)
+    warnings = [text for text in tallyd.log().splitlines() if " warn " in text]
+    assert len(warnings) == (1 if line else 0), warnings
+    assert line is None or line in warnings[0]
+
+
 def test_healthcheck_tells_whether_a_tallyd_lives(tallyd):
     assert run("--healthcheck", "--http-port", tallyd.http_port).returncode == 0
     assert run("--healthcheck", "--http-port", free_port()).returncode == 1

@@ -76,7 +76,7 @@ class Monitor:
                 command = self.feed.next_command()
                 if command["client_type"] == "tcp":
                     self.commands.add(command["command"].split()[0].lower())
-        except redis_py.exceptions.ConnectionError:
+        except (redis_py.exceptions.ConnectionError, ValueError):
             pass  # the end of that Redis
 
 

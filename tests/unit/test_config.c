@@ -140,6 +140,27 @@ static void load_bind_takes_addresses_only(void **state)
     }
 }
 
+static void exposed_is_what_is_not_loopback(void **state)
+{
+    static const char *const closed[] = {"127.0.0.1", "127.255.255.254", "::1", "::ffff:127.0.0.1"};
+    static const char *const exposed[] = {
+        "0.0.0.0",     "::",        "10.0.0.1", "126.255.255.255",
+        "2001:db8::1", "128.0.0.1", "::2",      "::ffff:10.0.0.1"};
+    struct run *run = *state;
+    char flag[64];
+
+    for (size_t i = 0; i < ARRAY_LENGTH(closed) + ARRAY_LENGTH(exposed); i++) {
+        bool open = i >= ARRAY_LENGTH(closed);
+
+        run->argc = 1;
+        snprintf(flag, sizeof flag, "--bind=%s",
+                 open ? exposed[i - ARRAY_LENGTH(closed)] : closed[i]);
+        argument(run, flag);
+        load(run);
+        assert_int_equal(config_is_exposed(&run->config), open);
+    }
+}
+
 /* It is read when tallyd logs in, not here. */
 static void load_password_file_stays_a_file(void **state)
 {
@@ -272,6 +293,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RUN(load_nothing_given_takes_the_contract_defaults),
         RUN(load_bind_takes_addresses_only),
+        RUN(exposed_is_what_is_not_loopback),
         RUN(load_password_file_stays_a_file),
         RUN(load_password_file_of_no_use_says_why),
         RUN(load_password_twice_is_refused),

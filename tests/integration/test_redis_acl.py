@@ -135,6 +135,26 @@ def test_the_shipped_rights_are_enough_and_none_is_too_many(
     assert monitor.commands - {"auth"} == RIGHTS
 
 
+def test_transactions_in_the_append_only_file_are_loaded(guarded_redis, users, start_tallyd):
+    """Redis 7.0 loads the file as the default user, and drops each transaction that this user has
+    no right to: with it off, all counts were gone at the next start."""
+    guarded_redis.client.config_set("appendonly", "yes")
+    guarded_redis.client.config_set("appendfsync", "always")
+    wait_until(
+        lambda: guarded_redis.client.info("persistence")["aof_rewrite_in_progress"] == 0,
+        "the first append-only file",
+    )
+    tallyd = start_tallyd(
+        guarded_redis.port, redis_username="tallyd", redis_password_file=users.password_file
+    )
+    assert grpc_client.send(tallyd.target, ["d"] * 7) == 7
+    assert tallyd.stop() == 0
+    guarded_redis.kill()
+    guarded_redis.options += ["--appendonly", "yes"]
+    guarded_redis.start()
+    assert_same(guarded_redis.totals(), {"d": 7})
+
+
 def test_nobody_else_gets_in_and_tallyd_not_further(guarded_redis, users):
     def client(**login):
         return redis_py.Redis(port=guarded_redis.port, decode_responses=True, **login)

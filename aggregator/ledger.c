@@ -225,7 +225,7 @@ static enum ledger_result judge_exec(struct ledger *ledger, struct batch *batch,
     /* EXECABORT: none of it is in. Another error (EXEC without MULTI, say) promises nothing. */
     if (strncmp(exec->str, "EXECABORT", 9) == 0)
         ledger->in_flight = sent_before;
-    result = ledger_unavailable(ledger, "committing", why[0] ? why : exec->str);
+    result = ledger_unavailable(ledger, "committing", why[0] ? why : transaction_error(exec));
     ledger_disconnect(ledger); /* it may be a replica by now, and the name lead elsewhere */
     return result;
 }

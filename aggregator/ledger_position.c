@@ -86,11 +86,12 @@ static enum ledger_result receive_look(struct ledger *ledger, struct transaction
     char why[REDIS_ERROR_BYTES] = "";
     redisReply *fields;
 
+    *look = (struct transaction_look){0};
     if (transaction_skip(ledger->context, TRANSACTION_LOOK_REPLIES - 1, why, sizeof why) ||
         !(fields = transaction_receive(ledger->context)))
         return ledger_broken(ledger, "reading the ledger");
     if (fields->type == REDIS_REPLY_ERROR)
-        snprintf(why, sizeof why, "%.200s", fields->str);
+        snprintf(why, sizeof why, "%.200s", transaction_error(fields));
     else if (!why[0] && !transaction_read_look(fields, look))
         snprintf(why, sizeof why, "%.200s is not a ledger", ledger->key);
     replies_free(fields);
@@ -125,7 +126,8 @@ static enum ledger_result receive_begun(struct ledger *ledger, bool *begun)
         !(exec = transaction_receive(ledger->context)))
         return ledger_broken(ledger, "beginning an epoch");
     if (exec->type == REDIS_REPLY_ERROR)
-        result = ledger_unavailable(ledger, "beginning an epoch", why[0] ? why : exec->str);
+        result = ledger_unavailable(ledger, "beginning an epoch",
+                                    why[0] ? why : transaction_error(exec));
     else if (exec->type == REDIS_REPLY_ARRAY && exec->elements && !exec->element[0])
         *begun = true; /* no error, but the integer that HINCRBY returns: see replies.h */
     else if (exec->type != REDIS_REPLY_NIL)

@@ -58,6 +58,7 @@ static unsigned long index_hash(const void *object, unsigned long seed)
     size_t length;
     const uint8_t *id = counter_id(object, &length);
 
+    /* NOLINTNEXTLINE(performance-no-int-to-ptr): ck_hs carries a number */
     return hash_bytes((const struct hash_key *)seed, id, length);
 }
 
@@ -119,6 +120,7 @@ static bool admit(struct pending *pending, struct counter *counter)
 
         if (twin) {
             counter_set_twin(counter, counter_twin(twin));
+            /* NOLINTNEXTLINE(readability-suspicious-call-argument): it is the other's turn */
             counter_set_twin(twin, counter);
             return true;
         }

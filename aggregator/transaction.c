@@ -144,6 +144,11 @@ redisReply *transaction_receive(redisContext *context)
     return redisGetReply(context, &reply) == REDIS_OK ? reply : NULL;
 }
 
+const char *transaction_error(const redisReply *reply)
+{
+    return *reply->str ? reply->str : "an error without a text";
+}
+
 int transaction_skip(redisContext *context, size_t count, char *why, size_t size)
 {
     for (size_t i = 0; i < count; i++) {
@@ -152,7 +157,7 @@ int transaction_skip(redisContext *context, size_t count, char *why, size_t size
         if (!reply)
             return -EIO;
         if (reply->type == REDIS_REPLY_ERROR && !why[0])
-            snprintf(why, size, "%.200s", reply->str);
+            snprintf(why, size, "%.200s", transaction_error(reply));
         replies_free(reply);
     }
     return 0;

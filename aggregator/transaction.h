@@ -55,6 +55,9 @@ int transaction_send(redisContext *context, struct resp *resp) MUST_CHECK;
 /* The next reply, which the caller frees with replies_free(); NULL when the connection failed. */
 redisReply *transaction_receive(redisContext *context) MUST_CHECK;
 
+/* The text of an error; never "", which would look like none. */
+const char *transaction_error(const redisReply *reply);
+
 /* Receives and frees `count` replies. The first error's text goes to `why`, unless that holds one
  * already: it begins as "". Returns 0, or -EIO when the connection failed. */
 int transaction_skip(redisContext *context, size_t count, char *why, size_t size) MUST_CHECK;

@@ -70,7 +70,7 @@ int secret_read(const char *path, char secret[SECRET_BYTES], char error[SECRET_E
 {
     /* Without O_NONBLOCK, opening a FIFO would wait for whoever writes it. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), result;
-    size_t length;
+    size_t length = 0;
 
     if (fd < 0)
         return refuse_errno(errno, error);

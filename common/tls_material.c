@@ -35,7 +35,7 @@ static BIO *open_file(const char *path, const char *what, char error[TLS_ERROR_B
     else if (file && !(bio = BIO_new_fp(file, BIO_CLOSE)))
         reason = ENOMEM;
     if (bio)
-        return bio;
+        return bio; /* cppcheck-suppress resourceLeak ; it closes the file */
     if (file)
         fclose(file);
     snprintf(error, TLS_ERROR_BYTES, "%s %.200s cannot be read: %s", what, path, strerror(reason));
@@ -88,6 +88,7 @@ STACK_OF(X509) *
 }
 
 /* OpenSSL would ask at the terminal. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): OpenSSL's type */
 static int no_passphrase(char *buffer, int size, int writing, void *context)
 {
     (void)buffer;

@@ -11,7 +11,7 @@ size_t token_render_entry(const struct token_entry *entry, char line[TOKEN_FILE_
 
 /* Writes rights as the file has them: "ingest,read". */
 #define TOKEN_RIGHTS_BYTES 24
-const char *token_render_rights(unsigned rights, char text[TOKEN_RIGHTS_BYTES]);
+const char *token_render_rights(unsigned which, char text[TOKEN_RIGHTS_BYTES]);
 
 /* Writes a prefix percent-encoded. */
 #define TOKEN_PREFIX_TEXT_BYTES (3 * TOKEN_FILE_PREFIX_BYTES + 1)

@@ -52,7 +52,8 @@ static bool parameter(struct span part, const char *name, struct span *value)
 {
     size_t length = strlen(name);
 
-    if (part.length <= length || strncasecmp(part.start, name, length) || part.start[length] != '=')
+    if (part.length <= length || strncasecmp(part.start, name, length) != 0 ||
+        part.start[length] != '=')
         return false;
     *value = trim((struct span){part.start + length + 1, part.length - length - 1});
     if (value->length >= 2 && *value->start == '"')

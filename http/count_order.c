@@ -60,7 +60,7 @@ int count_order(const struct snapshot_entry *entries, size_t length, uint32_t *o
 
     for (size_t i = 0; i < length; i++)
         order[i] = (uint32_t)i;
-    if (!differing)
+    if (!differing) /* none of one device either, nor of none */
         return 0;
     other = to = malloc(length * sizeof *other);
     if (!other)

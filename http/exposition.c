@@ -6,6 +6,7 @@
 #include "common/decimal.h"
 #include "http/text.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* A number, its point, and the NUL. */
@@ -185,9 +186,7 @@ void exposition_histogram(struct exposition *exposition, const struct histogram 
         char number[NUMBER_BYTES], bound[NUMBER_BYTES + 2];
         const char *text = render(bounds->upper[i], decimals, number);
 
-        strcpy(bound, text);
-        if (!strchr(text, '.'))
-            strcat(bound, ".0");
+        snprintf(bound, sizeof bound, "%s%s", text, strchr(text, '.') ? "" : ".0");
         write_bucket(exposition, bound, values.up_to[i]);
     }
     write_bucket(exposition, "+Inf", values.count);

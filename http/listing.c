@@ -240,7 +240,8 @@ bool listing_limit(struct listing *listing, uint64_t limit, struct cursor *next)
             next->order = listing->order;
             next->count = listing->order == CURSOR_BY_ID ? 0 : last.count;
             next->id_length = last.id_length;
-            memcpy(next->id, last.id, last.id_length);
+            if (last.id_length > 0)
+                memcpy(next->id, last.id, last.id_length);
             return true;
         }
         if (taken + 1 >= limit)

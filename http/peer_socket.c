@@ -37,7 +37,7 @@ static bool find_end(int fd, int name(int, struct sockaddr *, socklen_t *), stru
         getnameinfo(address, length, end->address, sizeof end->address, port, sizeof port,
                     NI_NUMERICHOST | NI_NUMERICSERV))
         return false;
-    end->port = atoi(port);
+    end->port = (int)strtol(port, NULL, 10);
     return true;
 }
 
@@ -60,7 +60,8 @@ int peer_socket_find(struct mg_connection *connection)
     if (!descriptors)
         return -errno;
     while ((entry = readdir(descriptors))) {
-        int fd = atoi(entry->d_name); /* of "." and "..": 0, which is no such socket */
+        int fd =
+            (int)strtol(entry->d_name, NULL, 10); /* of "." and "..": 0, which is no such socket */
 
         if (serves(fd, info))
             found = found == -ENOENT ? fd : -ENOTUNIQ;

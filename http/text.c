@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): written to by and by */
 void text_start(struct text_writer *writer, char *buffer, size_t size, text_flush *flush,
                 void *target)
 {

@@ -117,7 +117,8 @@ static enum descriptor_kind defines(enum descriptor_kind parent, unsigned field)
     return DESCRIPTOR_NONE;
 }
 
-/* Looks for a symbol, by its name within `in`. Definitions lie at most three deep here. */
+/* Looks for a symbol, by its name within `in`. Definitions lie at most three deep here.
+ * NOLINTNEXTLINE(misc-no-recursion) */
 static enum descriptor_kind find_within(struct bytes in, enum descriptor_kind parent,
                                         const char *symbol)
 {

@@ -7,6 +7,15 @@ CORPUS = Path(__file__).parent / "corpus"
 
 QUERY, PATH, CURSOR, ACCEPT, CURSOR_OF = (bytes([i]) for i in range(5))
 
+OPTIONS, TOKENS = bytes([0]), bytes([1])
+TOKEN = b"fleet-north ingest,read sha256=" + b"0123456789abcdef" * 4
+
+# For redis_reply: it lies or not, how answers are cut, and what is decided on the way to the first
+# answer, that to WATCH: two batches, whether one is sent ahead, and that all arrives.
+LIES, TRUE = bytes([1, 0]), bytes([0, 0x21])
+FIRST = bytes(4)
+LIE = bytes([10])  # one of the answers in fake_redis.c's lie(), whose index is behind it
+
 SEEDS = {
     "query": {
         "empty": QUERY,
@@ -65,6 +74,57 @@ SEEDS = {
         "encoding": ACCEPT + b"gzip, deflate, br",
         "encoding_refused": ACCEPT + b"x-gzip;q=0, *",
         "encoding_any": ACCEPT + b"*;q=0.001",
+    },
+    "options": {
+        "nothing": OPTIONS,
+        "file": OPTIONS + b"grpc-port = 1\n# a comment\n\n  http-port=65535  \n",
+        "every_kind": OPTIONS + b"bind = ::1\nworkers = 256\nlog-format = json\n",
+        "file_without_end": OPTIONS + b"workers = 3",
+        "twice": OPTIONS + b"workers = 3\nworkers = 4\n",
+        "no_equals": OPTIONS + b"workers 3\n",
+        "close_name": OPTIONS + b"worker = 3\n",
+        "command_in_file": OPTIONS + b"help = true\n",
+        "number_past_64_bits": OPTIONS + b"workers = 18446744073709551616\n",
+        "number_with_sign": OPTIONS + b"workers = +3\n",
+        "not_a_choice": OPTIONS + b"log-level = loud\n",
+        "nul_in_line": OPTIONS + b"workers = 3\0 = 4\n",
+        "long_name": OPTIONS + b"w" * 300 + b" = 1\n",
+        "flags": OPTIONS + b"workers = 9\n\xff--workers\xff4\xff--log-level=warn\xff-h",
+        "flag_of_flag": OPTIONS + b"\xff--check-config=false\xff--version",
+        "no_value": OPTIONS + b"\xff--bind",
+        "no_option": OPTIONS + b"\xffstart",
+        "dashes": OPTIONS + b"\xff--\xff--=",
+        "secret_flag": OPTIONS + b"\xff--redis-password\xffx",
+        "long_flag": OPTIONS + b"\xff--" + b"x" * 200,
+        "tokens_none": TOKENS + b"# nobody\n\n",
+        "token": TOKENS + TOKEN,
+        "token_of_all": TOKENS + TOKEN + b" prefix=a%20%25%C3%A9 max-devices=1000000000\r\n",
+        "tokens_two": TOKENS + b"a admin sha256=" + b"0" * 64 + b"\n" + TOKEN,
+        "tokens_of_one_name": TOKENS + TOKEN + b"\n" + TOKEN,
+        "token_without_hash": TOKENS + b"fleet ingest\n",
+        "token_short_hash": TOKENS + TOKEN[:-1],
+        "token_wrong_right": TOKENS + TOKEN.replace(b"read", b"write"),
+        "token_right_twice": TOKENS + TOKEN.replace(b"read", b"ingest"),
+        "token_right_cut": TOKENS + TOKEN.replace(b"read", b""),
+        "token_wrong_name": TOKENS + b"\xc3\xa9" + TOKEN,
+        "token_wrong_prefix": TOKENS + TOKEN + b" prefix=%zz",
+        "token_prefix_no_utf8": TOKENS + TOKEN + b" prefix=%ff",
+        "token_prefix_nul": TOKENS + TOKEN + b" prefix=%00",
+        "token_no_devices": TOKENS + TOKEN + b" max-devices=0",
+        "token_unknown_field": TOKENS + TOKEN + b" colour=red",
+        "token_line_at_limit": TOKENS + TOKEN + b" " * (1024 - len(TOKEN)),
+        "token_line_past_limit": TOKENS + TOKEN + b" " * (1025 - len(TOKEN)),
+    },
+    "redis_reply": {
+        "all_goes_well": TRUE,
+        "all_goes_well_at_once": bytes([14, 0]),
+        "no_answer": TRUE + FIRST + bytes([15]),
+        "cut_answer": TRUE + FIRST + bytes([0x8E]),
+        "broken_while_sending": TRUE + bytes(3) + bytes([0x7F]),
+        "error_without_text": LIES + FIRST + bytes([0]) + LIE + bytes([12]),
+        "array_of_2147483647": LIES + FIRST + LIE + bytes([11]),
+        "nested_arrays": LIES + FIRST + bytes([0]) + LIE + bytes([13]),
+        "nil_instead_of_a_ledger": LIES + FIRST + bytes([0]) + LIE + bytes([0]),
     },
 }
 

@@ -19,6 +19,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/thread.h"
+#include "http/auth.h"
 #include "http/http.h"
 #include "http/peer_socket.h"
 #include "http/reader.h"
@@ -327,14 +328,14 @@ static int send_history(struct request *request)
     return error;
 }
 
-/* Sends ticks until the client goes or the server stops. */
+/* Sends ticks until the client goes, its token does, or the server stops. */
 static void send_ticks(struct request *request, struct events *events)
 {
     uint64_t last = 0;
     struct tick *tick;
     int error = 0;
 
-    while (!error && (tick = next_tick(events, last))) {
+    while (!error && auth_holds(request) && (tick = next_tick(events, last))) {
         const struct text_buffer *summary = &tick->summary;
         const struct text_buffer *top =
             last && tick->number == last + 1 ? &tick->changed : &tick->whole;

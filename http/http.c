@@ -278,6 +278,13 @@ static void destroy(struct http_server *server)
     free(server);
 }
 
+int http_check_public(const char *public_paths, char error[HTTP_ERROR_BYTES])
+{
+    uint64_t set;
+
+    return router_read_public(public_paths, &set, error);
+}
+
 struct http_server *http_start(const struct http_options *options, char error[HTTP_ERROR_BYTES])
 {
     struct http_server *server = calloc(1, sizeof *server);
@@ -290,6 +297,9 @@ struct http_server *http_start(const struct http_options *options, char error[HT
     }
     server->options = *options;
     mg_init_library(0);
+    if (options->public_paths &&
+        router_read_public(options->public_paths, &server->shared.public_routes, error))
+        goto err;
     result = create_shared(server);
     if (result) {
         snprintf(error, HTTP_ERROR_BYTES, "HTTP cannot start: %s", strerror(-result));

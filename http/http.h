@@ -12,6 +12,9 @@
  *     GET /healthz              200 while the process lives; never asks Redis
  *     GET /readyz               200 when new streams are taken and Redis answers, else 503
  *     GET /openapi.json, /docs  the API's description, and a page for it
+ *     POST /-/reload            reads the configuration again
+ *
+ * auth.h says who may ask for what.
  */
 #ifndef TALLYD_HTTP_HTTP_H
 #define TALLYD_HTTP_HTTP_H
@@ -22,6 +25,7 @@
 #include "common/compiler.h"
 #include "common/stats.h"
 #include "common/tls.h"
+#include "common/tokens.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -53,10 +57,17 @@ struct http_options {
     struct balance *balance;
     const atomic_bool *draining; /* set by main */
 
+    struct tokens *tokens;    /* who may ask; NULL: everybody */
+    const char *public_paths; /* that need no token, separated by commas; see http/auth.h */
+
     struct tls *tls; /* speak TLS only; NULL: none */
     uint64_t handshake_timeout_ms;
     uint64_t connections_per_address;
 };
+
+/* Reads a list of public paths, as http_options has it, and forgets it. Returns 0, or -EINVAL with
+ * one line in `error`. Any thread. */
+int http_check_public(const char *public_paths, char error[HTTP_ERROR_BYTES]) MUST_CHECK;
 
 struct http_server;
 

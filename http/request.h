@@ -16,6 +16,7 @@ struct front;
 struct health;
 struct http_options;
 struct lookup;
+struct principal;
 struct mg_connection;
 struct rates;
 struct reader;
@@ -33,6 +34,7 @@ struct http_shared {
     struct response_counts *responses; /* by status */
     uint64_t etag_seed;                /* random, so that no ETag outlives the process */
     uint64_t started_ms;               /* by clock_now_ms() */
+    uint64_t public_routes;            /* a bit a route; see router_read_public() */
 };
 
 struct request {
@@ -47,6 +49,9 @@ struct request {
 
     char headers[REQUEST_HEADERS_BYTES]; /* lines for the answer's head; see reply_header() */
     size_t headers_used;
+
+    const struct principal *principal; /* whose token it brought; NULL: none was needed */
+    uint64_t token_generation;         /* when that was looked up */
 };
 
 #endif

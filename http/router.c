@@ -8,8 +8,10 @@
 #include "http/device.h"
 #include "http/events.h"
 #include "http/health.h"
+#include "http/http.h"
 #include "http/metrics.h"
 #include "http/prometheus.h"
+#include "http/reload.h"
 #include "http/reply.h"
 #include "http/request.h"
 #include "http/responses.h"
@@ -30,23 +32,28 @@ struct route {
     bool goes_on; /* the path is the beginning of what it serves */
     int (*serve)(struct request *request);
     const char *const *parameters; /* of the query, the last NULL; NULL: none */
+    bool changes;                  /* POST, and the right to administrate; else GET and HEAD */
 };
 
 static const char *const metrics_parameters[] = {"prefix", "sort",      "limit",
                                                  "cursor", "device_id", NULL};
 static const char *const top_parameters[] = {"n", NULL};
 
+/* Those that change something are the last, and never public. */
 static const struct route routes[] = {
-    {"/metrics", false, metrics_serve, metrics_parameters},
-    {"/metrics/prom", false, prometheus_serve, NULL},
-    {"/devices/", true, device_serve, NULL},
-    {"/top", false, top_serve, top_parameters},
-    {"/summary", false, summary_serve, NULL},
-    {"/events", false, events_serve, NULL},
-    {"/stats", false, statistics_serve, NULL},
-    {"/healthz", false, health_serve_alive, NULL},
-    {"/readyz", false, health_serve_ready, NULL},
+    {"/metrics", false, metrics_serve, metrics_parameters, false},
+    {"/metrics/prom", false, prometheus_serve, NULL, false},
+    {"/devices/", true, device_serve, NULL, false},
+    {"/top", false, top_serve, top_parameters, false},
+    {"/summary", false, summary_serve, NULL, false},
+    {"/events", false, events_serve, NULL, false},
+    {"/stats", false, statistics_serve, NULL, false},
+    {"/healthz", false, health_serve_alive, NULL, false},
+    {"/readyz", false, health_serve_ready, NULL, false},
+    {"/-/reload", false, reload_serve, NULL, true},
 };
+
+#define READING_ROUTES (ARRAY_LENGTH(routes) - 1)
 
 /* A file that was built in, for a path that is none of the above. */
 static int serve_asset(struct request *request)
@@ -54,7 +61,7 @@ static int serve_asset(struct request *request)
     return reply_asset(request, assets_find(request->path));
 }
 
-static const struct route asset_route = {NULL, false, serve_asset, NULL};
+static const struct route asset_route = {NULL, false, serve_asset, NULL, false};
 
 static const struct route *find_route(const char *path)
 {
@@ -86,17 +93,47 @@ static int serve(struct request *request, const struct route *route, const char 
     }
 }
 
+/* Files that were built in are for everybody; other paths are if --http-public says so. */
+static bool is_public(const struct http_shared *shared, const struct route *route)
+{
+    return route == &asset_route || (shared->public_routes >> (route - routes) & 1);
+}
+
 static int answer(struct request *request, const struct mg_request_info *info)
 {
+    const struct http_shared *shared = request->shared;
     const struct route *route = find_route(request->path);
+    bool is_post = !strcmp(info->request_method, "POST");
+    bool is_get = request->head || !strcmp(info->request_method, "GET");
+    int status = 0;
 
-    if (!request->head && strcmp(info->request_method, "GET") != 0) {
+    if (route && route->changes && !shared->options->tokens)
+        route = NULL; /* without tokens nobody can be told from an administrator */
+    if (route && route->changes && !is_post) {
+        reply_header(request, "Allow: POST");
+        return reply_problem(request, 405, "only POST is served here");
+    }
+    if (!(route && route->changes) && !is_get) {
         reply_header(request, "Allow: GET, HEAD");
         return reply_problem(request, 405, "only GET and HEAD are served here");
     }
     if (!route)
         return reply_problem(request, 404, "no such path; /docs lists those that there are");
-    return serve(request, route, info->query_string);
+    if (!is_public(shared, route))
+        status = auth_admit(request, route->changes ? TOKEN_ADMIN : TOKEN_READ);
+    if (!status)
+        status = serve(request, route, info->query_string);
+    auth_done(request);
+    return status;
+}
+
+int router_read_public(const char *list, uint64_t *set, char error[AUTH_ERROR_BYTES])
+{
+    const char *known[READING_ROUTES];
+
+    for (size_t i = 0; i < READING_ROUTES; i++)
+        known[i] = routes[i].path;
+    return auth_read_public(list, known, READING_ROUTES, set, error);
 }
 
 /* Whether a body follows the head, or may: a length that is no plain 0 is taken for one, and so is

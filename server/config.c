@@ -3,6 +3,7 @@
 #include "server/config.h"
 
 #include "common/utf8.h"
+#include "http/http.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -139,7 +140,8 @@ static const struct opt_row rows[] = {
         token_file, "token-file", "TOKEN_FILE", "FILE",
         "who may send and who may read, made by \"tallyd token\"; without it everybody may"),
     TEXT(http_public, "http-public", "HTTP_PUBLIC", "/healthz,/readyz", "PATHS",
-         "HTTP paths that need neither token nor client certificate, separated by commas"),
+         "HTTP paths that need neither token nor client certificate, separated by commas; /* is "
+         "all"),
     NUMBER(http_connections_per_address, "http-connections-per-address",
            "HTTP_CONNECTIONS_PER_ADDRESS", "1000", 1, 10000,
            "of --http-connections: from one IPv4 address or one IPv6 /64"),
@@ -265,7 +267,8 @@ int config_load(struct config *config, int argc, char **argv, char error[OPT_ERR
                  config->bind);
         return -EINVAL;
     }
-    if ((result = config_check_redis(config, error)) || (result = check_tls(config, error)))
+    if ((result = config_check_redis(config, error)) || (result = check_tls(config, error)) ||
+        (result = http_check_public(config->http_public, error)))
         return result;
     if (!config->instance && (result = name_instance(config)))
         return result;

@@ -1,6 +1,8 @@
 /* tallyd: reads its options, starts the server, reads them again when it is told to, and waits for
  * the signal to drain it; or "tallyd token", which has nothing to do with that. */
 #include "common/log.h"
+#include "common/tls.h"
+#include "common/tokens.h"
 #include "server/config.h"
 #include "server/healthcheck.h"
 #include "server/notify.h"
@@ -59,20 +61,37 @@ static int check_health(const struct config *config)
     return error ? 1 : 0;
 }
 
+static bool are_tls_files_good(const struct config *config, char error[TLS_ERROR_BYTES])
+{
+    struct tls_files files;
+    struct tls *tls;
+
+    if (!config_tls_files(config, &files))
+        return true;
+    tls = tls_create(&files, error);
+    tls_destroy(tls);
+    return tls;
+}
+
+static bool is_token_file_good(const struct config *config, char error[TOKENS_ERROR_BYTES])
+{
+    struct tokens *tokens;
+
+    if (!config->token_file)
+        return true;
+    tokens = tokens_create(config->token_file, error);
+    tokens_destroy(tokens);
+    return tokens;
+}
+
 /* The rest of --check-config: the options are in order, and so are the files that they name? */
 static int check_files(const struct config *config)
 {
     char error[TLS_ERROR_BYTES];
-    struct tls_files files;
-    struct tls *tls;
 
-    if (config_tls_files(config, &files)) {
-        tls = tls_create(&files, error);
-        if (!tls) {
-            fprintf(stderr, "tallyd: %s\n", error);
-            return EXIT_WRONG_OPTIONS;
-        }
-        tls_destroy(tls);
+    if (!are_tls_files_good(config, error) || !is_token_file_good(config, error)) {
+        fprintf(stderr, "tallyd: %s\n", error);
+        return EXIT_WRONG_OPTIONS;
     }
     puts("tallyd: the options are valid");
     return 0;

@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/pressure.h"
 #include "common/tls.h"
+#include "common/tokens.h"
 #include "http/http.h"
 #include "server/acceptor.h"
 #include "server/signals.h"
@@ -48,6 +49,8 @@ struct server {
     struct tls *tls;             /* NULL: none */
     struct ssl_ctx_st *grpc_tls; /* its */
     struct watchdog watchdog;
+    struct tls *tls;       /* NULL: none */
+    struct tokens *tokens; /* NULL: everybody may do everything */
     size_t workers_running;
     atomic_bool draining; /* read by HTTP's threads */
 };
@@ -84,6 +87,7 @@ static struct worker *create_worker(struct server *server, size_t i,
         .max_device_id_bytes = (size_t)config->max_device_id_bytes,
         .connections = connection_options(server),
         .pressure = &server->pressure,
+        .tokens = server->tokens,
     };
 
     server->worker_stats[i] = aligned_alloc(CACHE_LINE_BYTES, sizeof(struct stats_worker));
@@ -176,6 +180,14 @@ static int create_tls(struct server *server, char error[OPT_ERROR_BYTES])
     return -ENOMEM;
 }
 
+static int create_tokens(struct server *server, char error[OPT_ERROR_BYTES])
+{
+    if (!server->config->token_file)
+        return 0;
+    server->tokens = tokens_create(server->config->token_file, error);
+    return server->tokens ? 0 : -EINVAL;
+}
+
 static struct http_server *start_http(struct server *server, char error[OPT_ERROR_BYTES])
 {
     const struct config *config = server->config;
@@ -197,6 +209,8 @@ static struct http_server *start_http(struct server *server, char error[OPT_ERRO
         .main = server->main_stats,
         .balance = &server->balance,
         .draining = &server->draining,
+        .tokens = server->tokens,
+        .public_paths = config->http_public,
         .tls = server->tls,
         .handshake_timeout_ms = config->handshake_timeout_ms,
         .connections_per_address = config->http_connections_per_address,
@@ -268,7 +282,7 @@ struct server *server_start(const struct config *config, char error[OPT_ERROR_BY
     server->worker_count = (size_t)config->workers;
     server->wake_fd = server->event_fd = -1;
     balance_init(&server->balance);
-    if (create_tls(server, error))
+    if (create_tls(server, error) || create_tokens(server, error))
         goto err;
     if ((result = create_parts(server)))
         goto err_result;
@@ -478,6 +492,7 @@ void server_destroy(struct server *server)
     free(server->cuts);
     acceptor_destroy(server->acceptor);
     tls_destroy(server->tls);
+    tokens_destroy(server->tokens);
     if (server->wake_fd >= 0)
         close(server->wake_fd);
     if (server->event_fd >= 0)

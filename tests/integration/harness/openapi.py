@@ -54,7 +54,9 @@ class Description:
     # What it says
 
     def operations(self):
-        return {path: item["get"] for path, item in self.paths.items()}
+        """Path to operation; no path has two."""
+        assert all(len(item) == 1 for item in self.paths.values())
+        return {path: operation for path, item in self.paths.items() for operation in item.values()}
 
     def nodes(self, node=None):
         """Every object in it, with all that they hold."""

@@ -1,0 +1,20 @@
+/* A signal is the way that main is asked anyway; it reads it when it gets to it. */
+#include "http/reload.h"
+
+#include "common/log.h"
+#include "common/tokens.h"
+#include "http/reply.h"
+#include "http/request.h"
+
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+int reload_serve(struct request *request)
+{
+    static const char reloading[] = "{\"status\":\"reloading\"}";
+
+    log_info("%s asks by HTTP for a reload", request->principal->name);
+    kill(getpid(), SIGHUP);
+    return reply_body(request, 202, REPLY_JSON, reloading, strlen(reloading));
+}

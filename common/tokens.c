@@ -164,30 +164,52 @@ static void warn_of_mode(const char *path, unsigned mode)
             path, mode);
 }
 
+/* Reads a file. Returns 0, or -EINVAL with `error`. */
+static int read_file(const char *path, struct token_file *file, unsigned *mode,
+                     char error[TOKENS_ERROR_BYTES])
+{
+    char reason[TOKEN_FILE_ERROR_BYTES];
+    size_t length;
+    char *bytes = token_file_load(path, &length, mode, reason);
+    int result = 0;
+
+    if (!bytes) {
+        snprintf(error, TOKENS_ERROR_BYTES, "cannot read token file %.250s: %.200s", path, reason);
+        return -EINVAL;
+    }
+    if (token_file_parse(file, bytes, length, reason)) {
+        snprintf(error, TOKENS_ERROR_BYTES, "token file %.250s, %.200s", path, reason);
+        result = -EINVAL;
+    }
+    free(bytes);
+    return result;
+}
+
 /* Makes a set of what a file has. */
 static struct token_set *read_set(struct tokens *tokens, const char *path,
                                   char error[TOKENS_ERROR_BYTES])
 {
-    char reason[TOKEN_FILE_ERROR_BYTES];
-    struct token_set *set = NULL;
+    struct token_set *set;
     struct token_file file;
     unsigned mode;
-    size_t length;
-    char *bytes = token_file_load(path, &length, &mode, reason);
 
-    if (!bytes) {
-        snprintf(error, TOKENS_ERROR_BYTES, "cannot read token file %.250s: %.200s", path, reason);
+    if (read_file(path, &file, &mode, error))
         return NULL;
-    }
-    if (token_file_parse(&file, bytes, length, reason)) {
-        snprintf(error, TOKENS_ERROR_BYTES, "token file %.250s, %.200s", path, reason);
-    } else {
-        warn_of_mode(path, mode);
+    warn_of_mode(path, mode);
+    set = create_set(tokens, &file);
+    if (!set)
         snprintf(error, TOKENS_ERROR_BYTES, "token file %.250s: memory is short", path);
-        set = create_set(tokens, &file);
-    }
-    free(bytes);
     return set;
+}
+
+int tokens_check(const char *path, char error[TOKENS_ERROR_BYTES])
+{
+    struct token_file file;
+    int result = read_file(path, &file, NULL, error);
+
+    if (!result)
+        token_file_fini(&file);
+    return result;
 }
 
 /* ---- The store ------------------------------------------------------------------------------ */
@@ -320,4 +342,23 @@ bool tokens_hold(struct tokens *tokens, const struct principal *principal)
     }
     drop_set(set);
     return result;
+}
+
+void tokens_visit_allowances(struct tokens *tokens,
+                             void (*visit)(void *target, const char *name, uint64_t taken,
+                                           uint64_t limit),
+                             void *target)
+{
+    struct token_set *set = share_set(tokens);
+
+    for (size_t i = 0; i < set->file.count; i++) {
+        const struct principal *principal = &set->entries[i].principal;
+        struct allowance *allowance = principal->allowance;
+
+        if (allowance)
+            visit(target, principal->name,
+                  atomic_load_explicit(&allowance->taken, memory_order_relaxed),
+                  atomic_load_explicit(&allowance->limit, memory_order_relaxed));
+    }
+    drop_set(set);
 }

@@ -37,6 +37,10 @@ struct principal {
     struct allowance *allowance; /* its devices; NULL: no limit. Lives as long as the store */
 };
 
+/* Reads a file, and says whether it is a token file: 0, or -EINVAL with `error`, as for
+ * tokens_create(). Any thread. */
+int tokens_check(const char *path, char error[TOKENS_ERROR_BYTES]) MUST_CHECK;
+
 /* Reads the file. Returns NULL with one line in `error` that names the file, the line, and what is
  * wrong with it, and never a hash. */
 struct tokens *tokens_create(const char *path, char error[TOKENS_ERROR_BYTES]) MUST_CHECK;
@@ -58,11 +62,19 @@ const struct principal *tokens_find(struct tokens *tokens, const char *authoriza
 /* NULL does nothing. */
 void tokens_release(const struct principal *principal);
 
-/* True while the principal's token is in the set with the same rights, prefix and name. */
+/* True while the principal's token is in the set with the same rights, prefix and name, and has a
+ * limit of devices if it had one. */
 bool tokens_hold(struct tokens *tokens, const struct principal *principal);
 
 /* Grows with each reload, so that whoever holds principals can see when to ask tokens_hold(). */
 uint64_t tokens_generation(const struct tokens *tokens);
+
+/* Calls `visit` for each token of the set in force that has a limit of devices, with how many were
+ * made with it, in the file's order. Any thread. */
+void tokens_visit_allowances(struct tokens *tokens,
+                             void (*visit)(void *target, const char *name, uint64_t taken,
+                                           uint64_t limit),
+                             void *target);
 
 /* True when the rights (of enum token_right) include one; TOKEN_ADMIN includes all. */
 static inline bool token_allows(unsigned rights, enum token_right right)

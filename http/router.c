@@ -11,7 +11,7 @@
 #include "http/http.h"
 #include "http/metrics.h"
 #include "http/prometheus.h"
-#include "http/reload.h"
+#include "http/reload_ask.h"
 #include "http/reply.h"
 #include "http/request.h"
 #include "http/responses.h"
@@ -50,7 +50,7 @@ static const struct route routes[] = {
     {"/stats", false, statistics_serve, NULL, false},
     {"/healthz", false, health_serve_alive, NULL, false},
     {"/readyz", false, health_serve_ready, NULL, false},
-    {"/-/reload", false, reload_serve, NULL, true},
+    {"/-/reload", false, reload_ask_serve, NULL, true},
 };
 
 #define READING_ROUTES (ARRAY_LENGTH(routes) - 1)
@@ -99,28 +99,38 @@ static bool is_public(const struct http_shared *shared, const struct route *rout
     return route == &asset_route || (shared->public_routes >> (route - routes) & 1);
 }
 
+/* The route of a path; none for what changes something when there are no tokens, since nobody could
+ * be told from an administrator then. */
+static const struct route *find_served(const struct request *request)
+{
+    const struct route *route = find_route(request->path);
+
+    return route && route->changes && !request->shared->options->tokens ? NULL : route;
+}
+
+static bool is_method_served(const struct request *request, const struct route *route,
+                             const char *method)
+{
+    if (route && route->changes)
+        return !strcmp(method, "POST");
+    return request->head || !strcmp(method, "GET");
+}
+
 static int answer(struct request *request, const struct mg_request_info *info)
 {
-    const struct http_shared *shared = request->shared;
-    const struct route *route = find_route(request->path);
-    bool is_post = !strcmp(info->request_method, "POST");
-    bool is_get = request->head || !strcmp(info->request_method, "GET");
+    const struct route *route = find_served(request);
+    bool changes = route && route->changes;
     int status = 0;
 
-    if (route && route->changes && !shared->options->tokens)
-        route = NULL; /* without tokens nobody can be told from an administrator */
-    if (route && route->changes && !is_post) {
-        reply_header(request, "Allow: POST");
-        return reply_problem(request, 405, "only POST is served here");
-    }
-    if (!(route && route->changes) && !is_get) {
-        reply_header(request, "Allow: GET, HEAD");
-        return reply_problem(request, 405, "only GET and HEAD are served here");
+    if (!is_method_served(request, route, info->request_method)) {
+        reply_header(request, "Allow: %s", changes ? "POST" : "GET, HEAD");
+        return reply_problem(request, 405, "only %s served here",
+                             changes ? "POST is" : "GET and HEAD are");
     }
     if (!route)
         return reply_problem(request, 404, "no such path; /docs lists those that there are");
-    if (!is_public(shared, route))
-        status = auth_admit(request, route->changes ? TOKEN_ADMIN : TOKEN_READ);
+    if (!is_public(request->shared, route))
+        status = auth_admit(request, changes ? TOKEN_ADMIN : TOKEN_READ);
     if (!status)
         status = serve(request, route, info->query_string);
     auth_done(request);

@@ -17,6 +17,7 @@
 #include "http/reader.h"
 #include "http/request.h"
 #include "http/responses.h"
+#include "http/token_metrics.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -320,4 +321,5 @@ void self_metrics_write(struct exposition *exposition, const struct http_shared 
     write_state(exposition, options);
     write_snapshot(exposition, shared->reader);
     write_http(exposition, shared);
+    token_metrics_write(exposition, options->tokens);
 }

@@ -73,23 +73,13 @@ static bool are_tls_files_good(const struct config *config, char error[TLS_ERROR
     return tls;
 }
 
-static bool is_token_file_good(const struct config *config, char error[TOKENS_ERROR_BYTES])
-{
-    struct tokens *tokens;
-
-    if (!config->token_file)
-        return true;
-    tokens = tokens_create(config->token_file, error);
-    tokens_destroy(tokens);
-    return tokens;
-}
-
 /* The rest of --check-config: the options are in order, and so are the files that they name? */
 static int check_files(const struct config *config)
 {
     char error[TLS_ERROR_BYTES];
 
-    if (!are_tls_files_good(config, error) || !is_token_file_good(config, error)) {
+    if (!are_tls_files_good(config, error) ||
+        (config->token_file && tokens_check(config->token_file, error))) {
         fprintf(stderr, "tallyd: %s\n", error);
         return EXIT_WRONG_OPTIONS;
     }

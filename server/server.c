@@ -46,11 +46,10 @@ struct server {
     struct commits *commits;
     struct flusher *flusher;
     struct http_server *http;
+    struct watchdog watchdog;
     struct tls *tls;             /* NULL: none */
     struct ssl_ctx_st *grpc_tls; /* its */
-    struct watchdog watchdog;
-    struct tls *tls;       /* NULL: none */
-    struct tokens *tokens; /* NULL: everybody may do everything */
+    struct tokens *tokens;       /* NULL: everybody may do everything */
     size_t workers_running;
     atomic_bool draining; /* read by HTTP's threads */
 };
@@ -367,10 +366,16 @@ static int reload_tls(struct server *server, char error[OPT_ERROR_BYTES])
     return server->tls ? tls_reload(server->tls, &files, error) : 0;
 }
 
+/* Tokens are looked at first and taken last, so that a wrong file changes nothing at all. */
 int server_reload(struct server *server, char error[OPT_ERROR_BYTES])
 {
-    int result = reload_tls(server, error);
+    const char *token_file = server->tokens ? server->config->token_file : NULL;
+    int result = token_file ? tokens_check(token_file, error) : 0;
 
+    if (!result)
+        result = reload_tls(server, error);
+    if (!result && token_file)
+        result = tokens_reload(server->tokens, token_file, error);
     if (!result)
         acceptor_set_limits(server->acceptor, server->config->max_connections,
                             server->config->max_connections_per_address);

@@ -164,6 +164,7 @@ def check_tokens(description, start_tallyd, redis, file):
     there only with a token file."""
     reader = tokens.bearer(tokens.add(file, "reader", "read"))
     sender = tokens.bearer(tokens.add(file, "sender", "ingest"))
+    admin = tokens.bearer(tokens.add(file, "admin", "admin"))
     stranger = tokens.bearer("tally_" + 43 * "x")
     tallyd = start_tallyd(redis.port, ready=False, token_file=file, http_public="/healthz")
     guarded = {path for path, operation in description.operations().items()
@@ -179,7 +180,10 @@ def check_tokens(description, start_tallyd, redis, file):
     tallyd = start_tallyd(redis.port, ready=False, token_file=file, http_public="/readyz")
     for headers, status in (({}, 401), (sender, 403), (reader, 200)):
         assert ask(description, tallyd, "/healthz", headers)[0] == status
-    # The reload itself: test_tokens.py, and without a token file:
+    for target, status in ((RELOAD + "?no_such=1", 400), (RELOAD, 202)):
+        answer = tallyd.get(target, method="POST", headers=admin)
+        description.check(target, *answer)
+        assert answer[0] == status
     bare = start_tallyd(redis.port, ready=False)
     answer = bare.get(RELOAD, method="POST")
     description.check(RELOAD, *answer)

@@ -12,14 +12,16 @@ class EventStream:
     socket's buffer, so that a listener who does not read is soon noticed. `http` is the version
     of HTTP that it speaks."""
 
-    def __init__(self, tallyd, path="/events", timeout=10, receive_bytes=None, http="1.1"):
+    def __init__(self, tallyd, path="/events", timeout=10, receive_bytes=None, http="1.1",
+                 token=None):
         self.socket = socket.socket()
         if receive_bytes:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         self.socket.settimeout(timeout * PATIENCE)
         self.socket.connect(("127.0.0.1", tallyd.http_port))
         self.socket.sendall(
-            f"GET {path} HTTP/{http}\r\nHost: tallyd\r\nAccept: text/event-stream\r\n\r\n".encode()
+            f"GET {path} HTTP/{http}\r\nHost: tallyd\r\nAccept: text/event-stream\r\n"
+            f"{f'Authorization: Bearer {token}' if token else 'X-Token: none'}\r\n\r\n".encode()
         )
         self.response = HTTPResponse(self.socket, method="GET")
         self.response.begin()

@@ -67,11 +67,13 @@ class OpenStream:
 
     _END = object()
 
-    def __init__(self, target, timeout=120):
+    def __init__(self, target, timeout=120, metadata=None):
         self.queue = queue.Queue()
         self.channel = connect(target)
         feed = iter(self.queue.get, self._END)
-        self.call = stub(self.channel).future(feed, timeout=timeout * PATIENCE)
+        self.call = stub(self.channel).future(
+            feed, timeout=timeout * PATIENCE, metadata=metadata
+        )
 
     def send(self, devices):
         for packet in packets(devices):

@@ -1,5 +1,5 @@
 /* A signal is the way that main is asked anyway; it reads it when it gets to it. */
-#include "http/reload.h"
+#include "http/reload_ask.h"
 
 #include "common/log.h"
 #include "common/tokens.h"
@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-int reload_serve(struct request *request)
+int reload_ask_serve(struct request *request)
 {
     static const char reloading[] = "{\"status\":\"reloading\"}";
 

@@ -234,6 +234,19 @@ def test_past_the_most_streams_a_client_is_told_when_to_come_again(redis, start_
     assert_same(redis.totals(), {"d": 1})
 
 
+def test_with_memory_short_new_streams_are_told_and_health_goes_on(redis, start_tallyd, closing):
+    tallyd = start_tallyd(redis.port, memory_limit_bytes=1)
+    client = closing(H2Client(tallyd.grpc_port))
+    wait_until(lambda: tallyd.stats()["main"]["memory_pressure"] == 2, "the limit to be seen")
+    for path in (PATH, REFLECTION):
+        reply = client.finish(client.open(path=path))
+        assert (reply.status, reply.message) == (UNAVAILABLE, "memory is short; come again later")
+        assert 1000 <= int(reply.field("grpc-retry-pushback-ms")) < 2000
+    assert client.call(framed(b""), path=CHECK).data == framed(b"\x08\x01")
+    assert tallyd.stats()["totals"]["streams_overload"] == 1
+    assert redis.totals() == {}
+
+
 def test_a_stream_may_have_more_packets_than_32_bits_can_count(redis, start_tallyd, start_sender):
     """2^31 and more take a while, so only the long version crosses that."""
     tallyd = start_tallyd(redis.port)

@@ -18,7 +18,9 @@
 
 #define BITE_BYTES  4096 /* for a peer that brought less than USEFUL_PART of a receive */
 #define USEFUL_PART 8
-#define TIGHT_BYTES (64 << 10) /* while memory is short */
+
+#define INFLATING_BYTES 512        /* the least, for one whose bytes inflate */
+#define TIGHT_BYTES     (64 << 10) /* while memory is short */
 
 #define FRAME_MAX_BYTES    (9 + (16 << 10)) /* that a peer may send: RFC 9113, 4.1 and 4.2 */
 #define HEADER_BLOCK_BYTES (64 << 10)       /* that may come for one, over several receives */
@@ -80,6 +82,22 @@ static void choose_read_bytes(struct connection *connection, size_t got)
         connection->read_bytes = connection->context->buffer_bytes;
 }
 
+/*
+ * What inflates costs by what comes out, up to a thousand times what came in. A connection that
+ * brought more work than a receive of packets has its turn less often, until the others have had as
+ * much of theirs, and receives less at a time, so that one turn is not long either.
+ */
+static void charge_inflated(struct connection *connection, size_t got, uint64_t inflated)
+{
+    uint64_t usual = connection->context->buffer_bytes, bytes;
+
+    if (likely(inflated <= usual))
+        return;
+    connection->turns_to_miss = inflated / usual;
+    bytes = got * usual / inflated;
+    connection->read_bytes = bytes > INFLATING_BYTES ? (size_t)bytes : INFLATING_BYTES;
+}
+
 /* Gives what came to the session. Returns 0 or nghttp2's error. */
 static int feed(struct connection *connection, const uint8_t *bytes, size_t length)
 {
@@ -104,6 +122,7 @@ static int feed(struct connection *connection, const uint8_t *bytes, size_t leng
 static bool take(struct connection *connection, size_t got)
 {
     struct connection_context *context = connection->context;
+    uint64_t inflated = context->calls.inflated_bytes;
     int error;
 
     stats_add(&context->calls.stats->bytes_received, got);
@@ -124,6 +143,7 @@ static bool take(struct connection *connection, size_t got)
         return true;
     }
     choose_read_bytes(connection, got);
+    charge_inflated(connection, got, context->calls.inflated_bytes - inflated);
     return true;
 }
 
@@ -133,6 +153,10 @@ bool connection_receive(struct connection *connection)
 
     if (unlikely(connection->shut_ms || connection->deaf))
         return discard(connection);
+    if (unlikely(connection->turns_to_miss > 0)) {
+        connection->turns_to_miss--;
+        return true;
+    }
     got = transport_receive(&connection->transport, connection->context->buffer,
                             receive_size(connection));
     if (got == -EAGAIN)

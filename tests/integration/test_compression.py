@@ -1,10 +1,12 @@
 """grpc-encoding: gzip and identity are taken, anything else is refused with what would be."""
 import gzip
+import socket
+import threading
 import time
 
 import grpc
 import pytest
-from harness import grpc_client
+from harness import grpc_client, h2_raw
 from harness.env import amount, wait_until
 from harness.h2_client import H2Client
 from harness.sender import assert_same
@@ -172,3 +174,42 @@ def test_many_streams_inside_compressed_messages_are_bounded(redis, start_tallyd
     wait_until(lambda: tallyd.stats()["totals"]["connections_closed"] == 1, "the connection's end")
     reply = clients[1].call(squeezed(packet("d")), grpc_encoding="gzip")
     assert reply.status == OK
+
+
+def test_messages_that_inflate_a_thousandfold_leave_others_their_turns(
+    redis, start_tallyd, closing
+):
+    """Each is within the limit, so it is counted; but who sends nothing else gets fewer turns.
+    Without that, a call of another client on the same worker took a hundred times as long."""
+    tallyd = start_tallyd(redis.port, workers=1)
+    good = closing(H2Client(tallyd.grpc_port))
+
+    def ten_calls():
+        begin = time.monotonic()
+        for _ in range(10):
+            assert good.call(framed_packets(["good"])).status == OK
+        return time.monotonic() - begin
+
+    alone, over = ten_calls(), threading.Event()
+    raw = closing(h2_raw.Raw(tallyd.grpc_port)).greet()
+    raw.send(raw.request(1, grpc_encoding="gzip"))
+    bombs = h2_raw.data(1, squeezed(packet("bomb", payload=b"\0" * 4_000_000), 9)) * 100
+    attacker = threading.Thread(target=attack, args=(raw, bombs, over))
+    attacker.start()
+    wait_until(lambda: redis.totals().get("bomb", 0) > 0, "the attack", 30)
+    attacked = ten_calls()
+    over.set()
+    raw.socket.shutdown(socket.SHUT_RDWR)
+    attacker.join()
+    assert attacked < 20 * alone
+    assert redis.totals()["good"] == 20
+
+
+def attack(raw, bombs, over):
+    """Sends them as fast as the server takes them."""
+    raw.socket.settimeout(60)
+    while not over.is_set():
+        try:
+            raw.socket.sendall(bombs)
+        except OSError:  # it is over, or the window is
+            return

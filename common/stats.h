@@ -78,6 +78,8 @@
     X(connections_refused_address,                                                                 \
       "connections closed at once because their address had too many")                             \
     X(memory_pressure, "gauge: 0, 1 when memory is tight, 2 when --memory-limit-bytes is reached") \
+    X(connections_limit, "gauge: --max-connections, or what the process's descriptors allow")      \
+    X(memory_limit_bytes, "gauge: --memory-limit-bytes")                                           \
     X(reloads, "times the configuration was read again, and taken")                                \
     X(reloads_failed, "times it was not taken, and the old one stayed")
 

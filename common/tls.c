@@ -176,6 +176,16 @@ int tls_reload(struct tls *tls, const struct tls_files *files, char error[TLS_ER
     return 0;
 }
 
+uint64_t tls_expiry_s(struct tls *tls)
+{
+    uint64_t expiry_s;
+
+    pthread_mutex_lock(&tls->lock);
+    expiry_s = tls->material->expiry_s;
+    pthread_mutex_unlock(&tls->lock);
+    return expiry_s;
+}
+
 /* What servers and clients have in common. Buffers come and go with the data, since an idle
  * connection would hold 34 KB. A connection that ends without close_notify has just ended: HTTP/2
  * and HTTP/1.1 tell by themselves where a message ends. */

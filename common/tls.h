@@ -14,6 +14,7 @@
 #include "common/compiler.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #define TLS_ERROR_BYTES 512
 
@@ -42,6 +43,9 @@ void tls_destroy(struct tls *tls);
  * force has expired too. Called by: main; while other threads shake hands. */
 int tls_reload(struct tls *tls, const struct tls_files *files,
                char error[TLS_ERROR_BYTES]) MUST_CHECK;
+
+/* When the certificate in force expires: seconds since 1970. Any thread. */
+uint64_t tls_expiry_s(struct tls *tls);
 
 /* A context for a server of one protocol, by its ALPN name ("h2"), a literal: a client that offers
  * ALPN without it is refused; one that offers none is too when `alpn_required` is set. When there

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define SUBJECT_BYTES 128
 
@@ -128,6 +129,18 @@ EVP_PKEY *tls_material_read_key(const char *path, char error[TLS_ERROR_BYTES])
     return key;
 }
 
+/* When its time is over: seconds since 1970, 0 for what is before that. */
+static uint64_t expiry_s(const X509 *certificate)
+{
+    struct tm utc;
+    time_t seconds;
+
+    if (!ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &utc))
+        return 0;
+    seconds = timegm(&utc);
+    return seconds > 0 ? (uint64_t)seconds : 0;
+}
+
 /* Tells of a certificate that is not valid now. Returns true when its time is over. */
 static bool warn_of_dates(X509 *certificate, const char *path)
 {
@@ -215,6 +228,7 @@ struct tls_material *tls_material_read(const struct tls_files *files, char error
     material->key = tls_material_read_key(files->key, error);
     if (!material->key || try_pair(material, files, error))
         goto err;
+    material->expiry_s = expiry_s(material->cert);
     material->expired = warn_of_dates(material->cert, files->cert);
     if (files->client_ca && read_client_ca(material, files->client_ca, error))
         goto err;

@@ -19,6 +19,7 @@ struct tls_material {
     EVP_PKEY *key;
     X509_STORE *clients;                 /* whom clients' certificates lead to; NULL: none asked */
     STACK_OF(X509_NAME) * clients_names; /* to tell clients; NULL with `clients` */
+    uint64_t expiry_s;                   /* of the certificate: seconds since 1970 */
     bool expired;                        /* the certificate; clients will hardly take it */
 };
 

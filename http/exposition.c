@@ -41,6 +41,28 @@ void exposition_start(struct exposition *exposition, struct text_writer *writer,
     *exposition = (struct exposition){.writer = writer, .dialect = dialect};
 }
 
+void exposition_counter(struct exposition *exposition, const char *name, uint64_t value,
+                        const char *help)
+{
+    exposition_family(exposition, name, EXPOSITION_COUNTER, help);
+    exposition_sample(exposition, NULL, 0, value, 0);
+}
+
+void exposition_gauge(struct exposition *exposition, const char *name, uint64_t value,
+                      const char *help)
+{
+    exposition_family(exposition, name, EXPOSITION_GAUGE, help);
+    exposition_sample(exposition, NULL, 0, value, 0);
+}
+
+void exposition_labelled(struct exposition *exposition, const char *label, const char *text,
+                         uint64_t value)
+{
+    const struct exposition_label with = exposition_label(label, text);
+
+    exposition_sample(exposition, &with, 1, value, 0);
+}
+
 void exposition_end(struct exposition *exposition)
 {
     if (exposition->dialect == EXPOSITION_OPENMETRICS)

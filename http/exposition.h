@@ -70,6 +70,20 @@ void exposition_sample(struct exposition *exposition, const struct exposition_la
 void exposition_histogram(struct exposition *exposition, const struct histogram *histogram,
                           const struct histogram_bounds *bounds, unsigned decimals);
 
+/* A whole family of one sample without labels; a sample with one label. */
+void exposition_counter(struct exposition *exposition, const char *name, uint64_t value,
+                        const char *help);
+void exposition_gauge(struct exposition *exposition, const char *name, uint64_t value,
+                      const char *help);
+void exposition_labelled(struct exposition *exposition, const char *label, const char *text,
+                         uint64_t value);
+
+/* a - b, or 0: for two counters that were not read at the same instant. */
+static inline uint64_t exposition_less(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
+
 /* Ends the text. The writer is still to be finished. */
 void exposition_end(struct exposition *exposition);
 

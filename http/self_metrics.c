@@ -1,6 +1,6 @@
 /*
- * The metrics in the order that data flows: packets, connections and streams, the flusher and
- * Redis, the workers, the HTTP face.
+ * The metrics in the order that data flows: packets, the peers, the flusher and Redis, the workers,
+ * the HTTP face.
  *
  * The balance is read before the workers' statistics. So what has arrived is never less than what
  * the balance says was received, since a worker notes what has arrived before it hands over.
@@ -14,6 +14,7 @@
 #include "http/events.h"
 #include "http/exposition.h"
 #include "http/http.h"
+#include "http/peer_metrics.h"
 #include "http/reader.h"
 #include "http/request.h"
 #include "http/responses.h"
@@ -29,52 +30,25 @@
 #define COMPILER "GCC " __VERSION__
 #endif
 
-/* ---- Families of a common form -------------------------------------------------------------- */
-
-static void counter(struct exposition *e, const char *name, uint64_t value, const char *help)
-{
-    exposition_family(e, name, EXPOSITION_COUNTER, help);
-    exposition_sample(e, NULL, 0, value, 0);
-}
-
-static void gauge(struct exposition *e, const char *name, uint64_t value, const char *help)
-{
-    exposition_family(e, name, EXPOSITION_GAUGE, help);
-    exposition_sample(e, NULL, 0, value, 0);
-}
-
-/* A sample with one label. */
-static void labelled(struct exposition *e, const char *label, const char *text, uint64_t value)
-{
-    const struct exposition_label with = exposition_label(label, text);
-
-    exposition_sample(e, &with, 1, value, 0);
-}
-
-/* a - b, or 0: the two were not read at the same instant. */
-static uint64_t less(uint64_t a, uint64_t b)
-{
-    return a > b ? a - b : 0;
-}
-
 /* ---- Packets -------------------------------------------------------------------------------- */
 
 static void write_balance(struct exposition *e, const struct balance_values *values)
 {
-    counter(e, "tallyd_packets_received", values->received,
-            "Packets that arrived whole, the rejected ones included, as of the last cut; the sum "
-            "of the committed, the pending and the rejected ones.");
-    counter(e, "tallyd_packets_committed", values->committed,
-            "Packets that Redis confirmed, the quarantined ones included.");
-    gauge(e, "tallyd_packets_pending", values->pending,
-          "Packets that left the workers and are not confirmed by Redis yet.");
+    exposition_counter(
+        e, "tallyd_packets_received", values->received,
+        "Packets that arrived whole, the rejected ones included, as of the last cut; the sum "
+        "of the committed, the pending and the rejected ones.");
+    exposition_counter(e, "tallyd_packets_committed", values->committed,
+                       "Packets that Redis confirmed, the quarantined ones included.");
+    exposition_gauge(e, "tallyd_packets_pending", values->pending,
+                     "Packets that left the workers and are not confirmed by Redis yet.");
     exposition_family(e, "tallyd_packets_rejected", EXPOSITION_COUNTER,
                       "Packets that were not counted, because of what was wrong with them.");
-#define REJECTED(name, help) labelled(e, "reason", #name, values->rejected.name);
+#define REJECTED(name, help) exposition_labelled(e, "reason", #name, values->rejected.name);
     BALANCE_REJECTED(REJECTED)
 #undef REJECTED
-    counter(e, "tallyd_packets_quarantined", values->quarantined,
-            "Packets whose counts Redis refused, and that are in the quarantine hash.");
+    exposition_counter(e, "tallyd_packets_quarantined", values->quarantined,
+                       "Packets whose counts Redis refused, and that are in the quarantine hash.");
 }
 
 static void write_packets(struct exposition *e, const struct balance_values *balance,
@@ -82,59 +56,30 @@ static void write_packets(struct exposition *e, const struct balance_values *bal
                           const struct stats_flusher *flusher)
 {
     write_balance(e, balance);
-    counter(e, "tallyd_packets_overflow", stats_get(&flusher->overflow_packets),
-            "Packets of devices past --max-devices, which are counted together.");
-    counter(e, "tallyd_packets_arrived", sum->packets_arrived,
-            "Packets that arrived whole, the rejected ones included, up to now.");
-    counter(e, "tallyd_received_bytes", sum->bytes_received, "Bytes received on gRPC connections.");
-}
-
-/* ---- Connections and streams ---------------------------------------------------------------- */
-
-static void write_streams(struct exposition *e, const struct stats_worker_values *sum)
-{
-    uint64_t unclosed = less(sum->streams_opened, sum->streams_closed);
-
-    exposition_family(e, "tallyd_streams", EXPOSITION_GAUGE,
-                      "Streams there are: those that wait have ended and wait until what they sent "
-                      "is committed, the others are open.");
-    labelled(e, "state", "open", less(unclosed, sum->streams_waiting));
-    labelled(e, "state", "waiting", sum->streams_waiting);
-    counter(e, "tallyd_streams_opened", sum->streams_opened, "Streams begun.");
-    exposition_family(e, "tallyd_streams_finished", EXPOSITION_COUNTER,
-                      "Streams that the server ended: acknowledged, failed by what was wrong or by "
-                      "a shutdown, or refused before anything of theirs was counted.");
-    labelled(e, "outcome", "acknowledged", sum->streams_acknowledged);
-    labelled(e, "outcome", "failed", sum->streams_failed);
-    labelled(e, "outcome", "refused", sum->streams_refused);
-    gauge(e, "tallyd_acks_waiting", sum->streams_waiting,
-          "Answers that wait until what their streams sent is committed.");
-}
-
-static void write_connections(struct exposition *e, const struct stats_worker_values *sum)
-{
-    gauge(e, "tallyd_connections", less(sum->connections_opened, sum->connections_closed),
-          "Open gRPC connections.");
-    counter(e, "tallyd_connections_opened", sum->connections_opened, "gRPC connections taken.");
-    counter(e, "tallyd_bad_peers", sum->bad_peers,
-            "Connections closed because the peer spoke something else or broke HTTP/2.");
+    exposition_counter(e, "tallyd_packets_overflow", stats_get(&flusher->overflow_packets),
+                       "Packets of devices past --max-devices, which are counted together.");
+    exposition_counter(e, "tallyd_packets_arrived", sum->packets_arrived,
+                       "Packets that arrived whole, the rejected ones included, up to now.");
+    exposition_counter(e, "tallyd_received_bytes", sum->bytes_received,
+                       "Bytes received on gRPC connections.");
 }
 
 /* ---- The flusher and Redis ------------------------------------------------------------------ */
 
 static void write_commits(struct exposition *e, const struct stats_flusher *flusher)
 {
-    counter(e, "tallyd_cuts", stats_get(&flusher->cuts), "Cuts made.");
-    counter(e, "tallyd_batches_committed", stats_get(&flusher->batches_committed),
-            "Transactions that Redis confirmed.");
-    counter(e, "tallyd_batches_resent", stats_get(&flusher->batches_resent),
-            "Transactions sent again after the ledger showed that they were not applied.");
-    counter(e, "tallyd_batches_resent_blind", stats_get(&flusher->batches_resent_blind),
-            "Transactions sent again after Redis had lost the ledger itself.");
+    exposition_counter(e, "tallyd_cuts", stats_get(&flusher->cuts), "Cuts made.");
+    exposition_counter(e, "tallyd_batches_committed", stats_get(&flusher->batches_committed),
+                       "Transactions that Redis confirmed.");
+    exposition_counter(
+        e, "tallyd_batches_resent", stats_get(&flusher->batches_resent),
+        "Transactions sent again after the ledger showed that they were not applied.");
+    exposition_counter(e, "tallyd_batches_resent_blind", stats_get(&flusher->batches_resent_blind),
+                       "Transactions sent again after Redis had lost the ledger itself.");
     exposition_family(e, "tallyd_unknown_outcomes", EXPOSITION_COUNTER,
                       "Transactions whose answer was lost, by what the ledger told of them.");
-    labelled(e, "resolved", "applied", stats_get(&flusher->outcomes_applied));
-    labelled(e, "resolved", "not_applied", stats_get(&flusher->outcomes_not_applied));
+    exposition_labelled(e, "resolved", "applied", stats_get(&flusher->outcomes_applied));
+    exposition_labelled(e, "resolved", "not_applied", stats_get(&flusher->outcomes_not_applied));
     exposition_family(e, "tallyd_commit_duration_seconds", EXPOSITION_HISTOGRAM,
                       "How long a batch took to commit, all tries included.");
     exposition_histogram(e, &flusher->commit_ns, &stats_commit_ns_bounds, EXPOSITION_NS);
@@ -150,24 +95,26 @@ static void write_redis(struct exposition *e, const struct stats_flusher *flushe
 {
     uint64_t connects = stats_get(&flusher->redis_connects);
 
-    gauge(e, "tallyd_redis_up", stats_get(&flusher->redis_up),
-          "1 while the last exchange with Redis succeeded, else 0.");
-    counter(e, "tallyd_redis_connects", connects, "Connections made to Redis to commit.");
-    counter(e, "tallyd_redis_reconnects", less(connects, 1), "All of them but the first.");
-    counter(e, "tallyd_redis_errors", stats_get(&flusher->redis_errors),
-            "Attempts to connect to Redis, or to commit, that failed.");
-    counter(e, "tallyd_redis_rollbacks", stats_get(&flusher->rollbacks),
-            "Times that Redis had lost something it had confirmed.");
-    counter(e, "tallyd_quarantined_fields", stats_get(&flusher->quarantined_fields),
-            "Counts that Redis refused and that went to the quarantine hash.");
+    exposition_gauge(e, "tallyd_redis_up", stats_get(&flusher->redis_up),
+                     "1 while the last exchange with Redis succeeded, else 0.");
+    exposition_counter(e, "tallyd_redis_connects", connects,
+                       "Connections made to Redis to commit.");
+    exposition_counter(e, "tallyd_redis_reconnects", exposition_less(connects, 1),
+                       "All of them but the first.");
+    exposition_counter(e, "tallyd_redis_errors", stats_get(&flusher->redis_errors),
+                       "Attempts to connect to Redis, or to commit, that failed.");
+    exposition_counter(e, "tallyd_redis_rollbacks", stats_get(&flusher->rollbacks),
+                       "Times that Redis had lost something it had confirmed.");
+    exposition_counter(e, "tallyd_quarantined_fields", stats_get(&flusher->quarantined_fields),
+                       "Counts that Redis refused and that went to the quarantine hash.");
 }
 
 static void write_devices(struct exposition *e, const struct http_options *options)
 {
-    gauge(e, "tallyd_devices", stats_get(&options->flusher->devices),
-          "Devices that this instance has seen since its start.");
-    gauge(e, "tallyd_devices_limit", options->max_devices,
-          "Devices that get a count of their own: --max-devices.");
+    exposition_gauge(e, "tallyd_devices", stats_get(&options->flusher->devices),
+                     "Devices that this instance has seen since its start.");
+    exposition_gauge(e, "tallyd_devices_limit", options->max_devices,
+                     "Devices that get a count of their own: --max-devices.");
 }
 
 /* ---- Workers -------------------------------------------------------------------------------- */
@@ -220,14 +167,14 @@ static uint64_t worker_connections(const struct stats_worker *stats)
 {
     uint64_t closed = stats_get(&stats->connections_closed);
 
-    return less(stats_get(&stats->connections_opened), closed);
+    return exposition_less(stats_get(&stats->connections_opened), closed);
 }
 
 static uint64_t worker_streams(const struct stats_worker *stats)
 {
     uint64_t closed = stats_get(&stats->streams_closed);
 
-    return less(stats_get(&stats->streams_opened), closed);
+    return exposition_less(stats_get(&stats->streams_opened), closed);
 }
 
 static void write_workers(struct exposition *e, const struct http_options *options)
@@ -253,9 +200,10 @@ static void write_state(struct exposition *e, const struct http_options *options
     bool draining = atomic_load(options->draining);
     bool redis_down = commits_redis_down(options->commits, options->redis_grace_ms);
 
-    gauge(e, "tallyd_accepting", !draining && !redis_down,
-          "1 while new streams are taken, 0 while they are refused.");
-    gauge(e, "tallyd_draining", draining, "1 from the moment that tallyd is told to stop.");
+    exposition_gauge(e, "tallyd_accepting", !draining && !redis_down,
+                     "1 while new streams are taken, 0 while they are refused.");
+    exposition_gauge(e, "tallyd_draining", draining,
+                     "1 from the moment that tallyd is told to stop.");
 }
 
 static void write_http(struct exposition *e, const struct http_shared *shared)
@@ -263,24 +211,26 @@ static void write_http(struct exposition *e, const struct http_shared *shared)
     exposition_family(e, "tallyd_http_responses", EXPOSITION_COUNTER,
                       "HTTP answers, by their status.");
     for (size_t i = 0; i < RESPONSES_COUNTS; i++)
-        labelled(e, "code", responses_code(i), responses_count(shared->responses, i));
-    gauge(e, "tallyd_http_event_listeners", events_listeners(shared->events),
-          "Listeners of /events.");
+        exposition_labelled(e, "code", responses_code(i), responses_count(shared->responses, i));
+    exposition_gauge(e, "tallyd_http_event_listeners", events_listeners(shared->events),
+                     "Listeners of /events.");
 }
 
 static void write_snapshot(struct exposition *e, struct reader *reader)
 {
     struct reader_figures figures = reader_figures(reader);
 
-    gauge(e, "tallyd_snapshot_devices", figures.devices,
-          "Devices in the snapshot of Redis that HTTP answers from; 0 when none is kept.");
-    gauge(e, "tallyd_snapshot_bytes", figures.bytes, "Memory that the snapshot takes.");
+    exposition_gauge(
+        e, "tallyd_snapshot_devices", figures.devices,
+        "Devices in the snapshot of Redis that HTTP answers from; 0 when none is kept.");
+    exposition_gauge(e, "tallyd_snapshot_bytes", figures.bytes, "Memory that the snapshot takes.");
     exposition_family(e, "tallyd_snapshot_age_seconds", EXPOSITION_GAUGE,
                       "Time since the snapshot was begun to be read; 0 when none is kept.");
     exposition_sample(e, NULL, 0, figures.age_ms, EXPOSITION_MS);
-    counter(e, "tallyd_snapshot_readings", figures.readings,
-            "Readings of all counts from Redis that ended, the failed ones included.");
-    counter(e, "tallyd_snapshot_failures", figures.failures, "Those of them that failed.");
+    exposition_counter(e, "tallyd_snapshot_readings", figures.readings,
+                       "Readings of all counts from Redis that ended, the failed ones included.");
+    exposition_counter(e, "tallyd_snapshot_failures", figures.failures,
+                       "Those of them that failed.");
     exposition_family(e, "tallyd_snapshot_duration_seconds", EXPOSITION_GAUGE,
                       "How long the last reading that succeeded took.");
     exposition_sample(e, NULL, 0, figures.duration_ms, EXPOSITION_MS);
@@ -313,8 +263,7 @@ void self_metrics_write(struct exposition *exposition, const struct http_shared 
     write_information(exposition, options);
     write_packets(exposition, &balance, &sum, options->flusher);
     write_devices(exposition, options);
-    write_connections(exposition, &sum);
-    write_streams(exposition, &sum);
+    peer_metrics_write(exposition, options, &sum);
     write_commits(exposition, options->flusher);
     write_redis(exposition, options->flusher);
     write_workers(exposition, options);

@@ -64,6 +64,7 @@ struct acceptor *acceptor_create(const struct acceptor_options *options)
     }
     acceptor->options.max_connections =
         bound_connections(options->max_connections, options->worker_count);
+    stats_set(&options->stats->connections_limit, acceptor->options.max_connections);
     acceptor->addresses =
         address_table_create(&options->hash_key, (size_t)acceptor->options.max_connections);
     if (acceptor->addresses)
@@ -81,6 +82,7 @@ void acceptor_set_limits(struct acceptor *acceptor, uint64_t max_connections,
     struct acceptor_options *options = &acceptor->options;
 
     options->max_connections = bound_connections(max_connections, options->worker_count);
+    stats_set(&options->stats->connections_limit, options->max_connections);
     options->max_connections_per_address = max_connections_per_address;
 }
 

@@ -268,6 +268,12 @@ static void warn_of_exposure(const struct config *config)
                  config->bind);
 }
 
+/* For the statistics. */
+static void note_limits(struct server *server)
+{
+    stats_set(&server->main_stats->memory_limit_bytes, server->config->memory_limit_bytes);
+}
+
 struct server *server_start(const struct config *config, char error[OPT_ERROR_BYTES])
 {
     struct server *server = calloc(1, sizeof *server);
@@ -294,6 +300,7 @@ struct server *server_start(const struct config *config, char error[OPT_ERROR_BY
     if ((result = start_threads(server)))
         goto err_result;
     watchdog_init(&server->watchdog, server->workers, server->worker_count, server->flusher);
+    note_limits(server);
     log_start(server);
     warn_of_exposure(config);
     return server;
@@ -376,10 +383,12 @@ int server_reload(struct server *server, char error[OPT_ERROR_BYTES])
         result = reload_tls(server, error);
     if (!result && token_file)
         result = tokens_reload(server->tokens, token_file, error);
-    if (!result)
-        acceptor_set_limits(server->acceptor, server->config->max_connections,
-                            server->config->max_connections_per_address);
-    return result;
+    if (result)
+        return result;
+    acceptor_set_limits(server->acceptor, server->config->max_connections,
+                        server->config->max_connections_per_address);
+    note_limits(server);
+    return 0;
 }
 
 void server_note_reload(struct server *server, int result)

@@ -1,6 +1,8 @@
 """GET /metrics/prom: what it tells is right, whole, and in the form that was asked for."""
 import os
 import re
+import signal
+import socket
 import time
 
 import grpc
@@ -22,7 +24,9 @@ COUNTERS = """
     tallyd_redis_reconnects tallyd_redis_errors tallyd_redis_rollbacks tallyd_quarantined_fields
     tallyd_worker_cpu_seconds tallyd_worker_received_bytes tallyd_worker_packets
     tallyd_flusher_cpu_seconds tallyd_http_responses tallyd_snapshot_readings
-    tallyd_snapshot_failures process_cpu_seconds
+    tallyd_snapshot_failures process_cpu_seconds tallyd_connections_refused
+    tallyd_connections_aged tallyd_streams_refused tallyd_streams_expired
+    tallyd_streams_not_allowed tallyd_service_calls_opened tallyd_reloads
 """.split()
 GAUGES = """
     tallyd_packets_pending tallyd_connections tallyd_streams tallyd_acks_waiting tallyd_redis_up
@@ -30,7 +34,8 @@ GAUGES = """
     tallyd_worker_streams tallyd_accepting tallyd_draining tallyd_http_event_listeners
     tallyd_snapshot_devices tallyd_snapshot_bytes tallyd_snapshot_age_seconds
     tallyd_snapshot_duration_seconds process_resident_memory_bytes process_virtual_memory_bytes
-    process_open_fds process_max_fds process_start_time_seconds
+    process_open_fds process_max_fds process_start_time_seconds tallyd_connections_limit
+    tallyd_tls_certificate_expiry_seconds tallyd_service_calls tallyd_memory_pressure tallyd_memory_limit_bytes
 """.split()
 HISTOGRAMS = ["tallyd_commit_duration_seconds", "tallyd_batch_devices"]
 INFOS = ["tallyd_build", "tallyd_instance"]
@@ -127,6 +132,38 @@ def test_figures_are_those_of_the_run(redis, tallyd):
         assert values[f'tallyd_worker_cpu_seconds_total{{worker="{i}"}}'] > 0
         assert values[f'tallyd_worker_memory_bytes{{worker="{i}"}}'] > 0
     assert redis.totals() == {"a": 3, "b": 1}
+
+
+def test_what_peers_did_is_told_by_reason(redis, start_tallyd, closing):
+    tallyd = start_tallyd(redis.port, max_connections=1, memory_limit_bytes=1 << 40)
+    with socket.create_connection(("127.0.0.1", tallyd.grpc_port)) as stranger:
+        stranger.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        while stranger.recv(4096):
+            pass
+    wait_until(lambda: own(tallyd)["tallyd_connections"] == 0, "the stranger to be gone")
+    stream = closing(grpc_client.OpenStream(tallyd.target))
+    stream.send(["d"])
+    wait_until(lambda: own(tallyd)['tallyd_streams{state="open"}'] == 1, "a stream")
+    with socket.create_connection(("127.0.0.1", tallyd.grpc_port)) as late:
+        assert late.recv(4096) == b""
+    tallyd.process.send_signal(signal.SIGHUP)
+    reloads = 'tallyd_reloads_total{result="taken"}'
+    wait_until(lambda: own(tallyd)[reloads] == 1, "the reload")
+    values = own(tallyd)
+    expected = {
+        'tallyd_bad_peers_total{reason="protocol"}': 1,
+        'tallyd_bad_peers_total{reason="flood"}': 0,
+        'tallyd_connections_refused_total{reason="full"}': 1,
+        'tallyd_connections_refused_total{reason="address"}': 0,
+        'tallyd_streams_refused_total{reason="other"}': 0,
+        'tallyd_reloads_total{result="failed"}': 0,
+        "tallyd_connections_limit": 1,
+        "tallyd_memory_limit_bytes": 1 << 40,
+        "tallyd_memory_pressure": 0,
+        "tallyd_tls_certificate_expiry_seconds": 0,
+    }
+    assert {name: values.get(name) for name in expected} == expected
+    assert tallyd.stats()["totals"]["bad_peers"] == 1
 
 
 def test_streams_and_answers_are_told_by_state(redis, tallyd, closing):

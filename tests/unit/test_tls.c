@@ -1,4 +1,5 @@
 /* Handshakes over a pair of sockets: who gets in, and what a reload changes. */
+#include "common/clock.h"
 #include "common/compiler.h"
 #include "common/tls.h"
 #include "tests/unit/tls_certificates.h"
@@ -293,12 +294,14 @@ static void reload_in_use_old_goes_on_new_sees_new(void **state)
     struct tls *tls = create(&server, NULL);
     SSL_CTX *context = tls_context(tls, "h2", true, true), *clients = connect_as(NULL, "h2");
     struct pair old, new;
+    uint64_t now_s = clock_wall_ms() / 1000;
     char byte;
 
     (void)state;
     open_pair(&old, context, clients);
     assert_true(shake(&old));
     reload(tls, &next_server, NULL);
+    assert_in_range(tls_expiry_s(tls), now_s + A_DAY - 60, now_s + 366 * A_DAY);
     open_pair(&new, context, clients);
     assert_true(shake(&new));
     assert_int_not_equal(serial_of_peer(old.client), serial_of_peer(new.client));

@@ -44,6 +44,8 @@ static void note_failure(struct conduit *conduit)
     if (ERR_GET_REASON(ERR_peek_error()) == SSL_R_WRONG_VERSION_NUMBER) {
         ERR_clear_error();
         conduit->why = "it does not speak TLS";
+    } else if (ERR_peek_error() == 0 && BIO_number_read(SSL_get_rbio(conduit->ssl)) == 0) {
+        conduit->why = "it closed the connection; does it speak TLS?";
     } else {
         conduit->why = tls_handshake_error(conduit->ssl, conduit->text);
     }

@@ -186,6 +186,16 @@ uint64_t tls_expiry_s(struct tls *tls)
     return expiry_s;
 }
 
+bool tls_asks_clients(struct tls *tls)
+{
+    bool asks;
+
+    pthread_mutex_lock(&tls->lock);
+    asks = tls->material->clients;
+    pthread_mutex_unlock(&tls->lock);
+    return asks;
+}
+
 /* What servers and clients have in common. Buffers come and go with the data, since an idle
  * connection would hold 34 KB. A connection that ends without close_notify has just ended: HTTP/2
  * and HTTP/1.1 tell by themselves where a message ends. */

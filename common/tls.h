@@ -47,6 +47,9 @@ int tls_reload(struct tls *tls, const struct tls_files *files,
 /* When the certificate in force expires: seconds since 1970. Any thread. */
 uint64_t tls_expiry_s(struct tls *tls);
 
+/* True when a client CA is in force. Any thread. */
+bool tls_asks_clients(struct tls *tls);
+
 /* A context for a server of one protocol, by its ALPN name ("h2"), a literal: a client that offers
  * ALPN without it is refused; one that offers none is too when `alpn_required` is set. When there
  * is a client CA, a client must show a certificate that it signed if `certificate_required` is set;

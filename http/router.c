@@ -5,6 +5,7 @@
 #include "common/thread.h"
 #include "http/accept.h"
 #include "http/assets.h"
+#include "http/caller.h"
 #include "http/device.h"
 #include "http/events.h"
 #include "http/health.h"
@@ -193,7 +194,10 @@ int router_handle(struct mg_connection *connection, const struct http_shared *sh
     thread_assert_role(THREAD_HTTP);
     if (!request.keep_alive)
         mg_disable_connection_keep_alive(connection);
-    status = answer(&request, info);
+    if (caller_is_welcome(&request))
+        status = answer(&request, info);
+    else
+        status = reply_problem(&request, 403, "HTTP is not served here, but with TLS, elsewhere");
     responses_note(shared->responses, status);
     return status;
 }

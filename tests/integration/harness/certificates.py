@@ -1,5 +1,7 @@
 """Certificates for a test: an authority of its own, and what it signs. Made by the openssl program."""
+import ssl
 import subprocess
+from pathlib import Path
 from typing import NamedTuple
 
 _CA_EXTENSIONS = ["basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign"]
@@ -34,3 +36,34 @@ class Authority:
             extensions.append("subjectAltName=" + ",".join(names))
         signer = ["-CA", self._files.cert, "-CAkey", self._files.key]
         return self._make(file, f"/CN={file}", extensions, signer)
+
+    def issue(self, file):
+        """The same for localhost, as paths."""
+        made = self.sign(file, "DNS:localhost", "IP:127.0.0.1")
+        return Path(made.cert), Path(made.key)
+
+    def issue_expired(self, file):
+        """By way of a request, since openssl makes nothing else that is over already."""
+        cert, key = self.issue(file)
+        request = cert.with_suffix(".csr")
+        ask = ["openssl", "req", "-new", "-key", str(key), "-subj", f"/CN={file}"]
+        sign = ["openssl", "x509", "-req", "-in", str(request), "-days", "-1", "-out", str(cert)]
+        sign += ["-CA", self._files.cert, "-CAkey", self._files.key, "-CAcreateserial"]
+        for command in (ask + ["-out", str(request)], sign):
+            subprocess.run(command, check=True, capture_output=True, timeout=30)
+        return cert, key
+
+    def context(self, pair=None, protocols=()):
+        """What a Python client needs that trusts this authority, and shows `pair`."""
+        context = ssl.create_default_context(cafile=self.path)
+        if pair:
+            context.load_cert_chain(*pair)
+        if protocols:
+            context.set_alpn_protocols(list(protocols))
+        return context
+
+
+def tls_options(authority, pair, client_ca=None):
+    """The options of a tallyd that shows `pair`; its harness asks it over TLS."""
+    options = {"tls_cert": pair[0], "tls_key": pair[1], "trust": authority.context()}
+    return options | ({"tls_client_ca": client_ca.path} if client_ca else {})

@@ -31,17 +31,18 @@ telemetry_pb2 = _generate()
 Packet, Ack = telemetry_pb2.Packet, telemetry_pb2.Ack
 
 
-def connect(target):
+def connect(target, credentials=None):
     """A channel with a connection of its own; grpc shares one between equal channels otherwise.
-    A refused connection is tried again at once, since servers here come and go."""
-    return grpc.insecure_channel(
-        target,
-        options=[
-            ("grpc.use_local_subchannel_pool", 1),
-            ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.max_reconnect_backoff_ms", 500),
-        ],
-    )
+    A refused connection is tried again at once, since servers here come and go. With credentials it
+    speaks TLS."""
+    options = [
+        ("grpc.use_local_subchannel_pool", 1),
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 500),
+    ]
+    if credentials:
+        return grpc.secure_channel(target, credentials, options=options)
+    return grpc.insecure_channel(target, options=options)
 
 
 def stub(channel):
@@ -55,10 +56,10 @@ def packets(devices):
     return (Packet(device_id=device, timestamp=1, payload=b"x") for device in devices)
 
 
-def send(target, devices, timeout=30):
+def send(target, devices, timeout=30, credentials=None):
     """One stream of one packet for each of `devices`, on a connection of its own. Returns what
     its Ack says, or raises grpc.RpcError."""
-    with connect(target) as channel:
+    with connect(target, credentials) as channel:
         return stub(channel)(packets(devices), timeout=timeout * PATIENCE).received
 
 
@@ -67,9 +68,9 @@ class OpenStream:
 
     _END = object()
 
-    def __init__(self, target, timeout=120, metadata=None):
+    def __init__(self, target, timeout=120, metadata=None, credentials=None):
         self.queue = queue.Queue()
-        self.channel = connect(target)
+        self.channel = connect(target, credentials)
         feed = iter(self.queue.get, self._END)
         self.call = stub(self.channel).future(
             feed, timeout=timeout * PATIENCE, metadata=metadata

@@ -53,8 +53,10 @@ class Reply:
 class H2Client:
     """One connection. Not thread-safe; it reads only inside its own calls."""
 
-    def __init__(self, port, initial_window=None):
+    def __init__(self, port, initial_window=None, tls=None):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        if tls:  # an ssl.SSLContext
+            self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
         config = h2.config.H2Configuration(
             client_side=True,
             header_encoding="utf-8",

@@ -46,7 +46,8 @@ class Tallyd:
     flush_interval_ms=10. One that is None is left out; redis_password goes into the environment,
     the only place for it. Without anything about the login it logs in as the harness's user, with
     the rights that are shipped; redis_username=None logs in not at all. `wrapper` is
-    a command that runs it. `open_files` bounds its descriptors.
+    a command that runs it. `open_files` bounds its descriptors. `trust` is an ssl.SSLContext for
+    asking it over TLS.
     Unless a test says otherwise, HTTP reads Redis for each request, so that /metrics is exact."""
 
     def __init__(
@@ -70,6 +71,7 @@ class Tallyd:
         } | options
         if not _LOGIN & options.keys() and not self.environment.keys() & _LOGIN_VARIABLES:
             self.options |= {"redis_username": USERNAME, "redis_password": PASSWORD}
+        self.trust = self.options.pop("trust", None)
         password = self.options.pop("redis_password", None)
         if password is not None:
             self.environment["REDIS_PASSWORD"] = password
@@ -157,9 +159,16 @@ class Tallyd:
         find = re.compile(pattern, re.IGNORECASE | re.MULTILINE)
         return wait_until(lambda: find.search(self.log()), f"/{pattern}/ in the log", timeout)
 
+    def connect_http(self, timeout=30):
+        if self.trust:
+            return http.client.HTTPSConnection(
+                "127.0.0.1", self.http_port, timeout=timeout, context=self.trust
+            )
+        return http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=timeout)
+
     def get(self, path, timeout=30, method="GET", headers=None):
         """GET, or another method; returns (status, headers, body as bytes)."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=timeout)
+        connection = self.connect_http(timeout)
         try:
             connection.request(method, path, headers=headers or {})
             response = connection.getresponse()

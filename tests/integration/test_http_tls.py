@@ -1,0 +1,257 @@
+"""HTTP over TLS: who gets in with which certificate, and who must not cost more than a moment."""
+import http.client
+import json
+import os
+import socket
+import subprocess
+import time
+
+import pytest
+from harness.certificates import Authority, tls_options
+from harness.env import PATIENCE, amount, free_port, have, wait_until
+from harness.prometheus import Prometheus
+from harness.tallyd import run
+
+HANDSHAKE_MS = 1000 * PATIENCE
+
+
+@pytest.fixture
+def authority(tmp_path):
+    if not have("openssl"):
+        pytest.skip("openssl is not installed")
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+def server(authority):
+    return authority.issue("server")
+
+
+@pytest.fixture
+def over_tls(redis, start_tallyd, authority, server):
+    return start_tallyd(
+        redis.port, handshake_timeout_ms=HANDSHAKE_MS, **tls_options(authority, server)
+    )
+
+
+def curl(tallyd, path, *arguments):
+    url = f"https://127.0.0.1:{tallyd.http_port}{path}"
+    return subprocess.run(
+        ["curl", "--silent", "--show-error", *map(str, arguments), url],
+        capture_output=True,
+        text=True,
+        timeout=30 * PATIENCE,
+        check=False,
+    )
+
+
+def connect(tallyd):
+    return socket.create_connection(("127.0.0.1", tallyd.http_port), timeout=20 * PATIENCE)
+
+
+def ends(connection):
+    """Whether the server closes it, having sent less than an answer."""
+    try:
+        return len(connection.recv(1000)) < 50 and not connection.recv(1000)
+    except ConnectionError:
+        return True
+
+
+def test_curl_reads_counts_with_its_ca_and_not_without(redis, over_tls, authority):
+    redis.client.hset("device_metrics", mapping={f"device-{i}": i for i in range(5000)})
+    good = curl(over_tls, "/metrics", "--cacert", authority.path, "--verbose")
+    assert good.returncode == 0, good.stderr
+    assert {row["device_id"]: row["count"] for row in json.loads(good.stdout)} == {
+        f"device-{i}": i for i in range(5000)
+    }
+    assert "ALPN: server accepted http/1.1" in good.stderr
+    assert curl(over_tls, "/metrics").returncode == 60  # CURLE_PEER_FAILED_VERIFICATION
+    old = curl(over_tls, "/healthz", "--cacert", authority.path, "--tls-max", "1.1")
+    assert old.returncode == 35  # CURLE_SSL_CONNECT_ERROR
+    assert curl(over_tls, "/healthz", "--cacert", authority.path, "--tls-max", "1.2").stdout
+
+
+def test_a_connection_carries_many_requests(over_tls):
+    connection = over_tls.connect_http()
+    for _ in range(50):
+        connection.request("GET", "/stats")
+        assert json.loads(connection.getresponse().read())["balance"]["received"] == 0
+    connection.close()
+
+
+def test_a_plain_request_is_closed_and_logged(over_tls):
+    for request in (b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", b"\0" * 2000, b"\x16\x03\x01\xff"):
+        with connect(over_tls) as connection:
+            connection.sendall(request)
+            connection.shutdown(socket.SHUT_WR)
+            assert ends(connection)
+    over_tls.wait_for_log(r"no TLS handshake with a client of HTTP.*peer=127\.0\.0\.1")
+    assert over_tls.get("/healthz")[0] == 200
+
+
+def test_slow_handshakes_end_and_hold_nobody_up(over_tls):
+    """More of them than there are threads that serve."""
+    slow = [connect(over_tls) for _ in range(150)]
+    for connection in slow[::2]:
+        connection.sendall(b"\x16\x03\x01\x02\x00")  # a record of 512 bytes, of which none comes
+    began = time.monotonic()
+    assert over_tls.get("/healthz")[0] == 200
+    assert time.monotonic() - began < HANDSHAKE_MS / 1000
+    for connection in slow:
+        assert ends(connection)
+        connection.close()
+    over_tls.wait_for_log("did not end its TLS handshake within")
+
+
+def test_an_address_has_its_share(redis, start_tallyd, authority, server):
+    tallyd = start_tallyd(
+        redis.port, http_connections_per_address=5, **tls_options(authority, server)
+    )
+    held = [connect(tallyd) for _ in range(5)]
+    with connect(tallyd) as sixth:
+        assert ends(sixth)
+    tallyd.wait_for_log("http-connections-per-address")
+    for connection in held:
+        connection.close()
+    wait_until(lambda: answers(tallyd), "a place to be free again")
+
+
+def answers(tallyd):
+    try:
+        return tallyd.get("/healthz")[0] == 200
+    except OSError:
+        return False
+
+
+def test_a_client_that_does_not_read_is_dropped_and_hurts_nobody(redis, over_tls):
+    redis.client.hset("device_metrics", mapping={f"device-{i:09}": i for i in range(100_000)})
+    raw = connect(over_tls)
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    deaf = over_tls.trust.wrap_socket(raw, server_hostname="127.0.0.1")
+    deaf.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 5)
+    for _ in range(10):
+        assert over_tls.get("/healthz")[0] == 200
+    deaf.close()
+
+
+def test_large_answers_come_through_whole_at_once(redis, over_tls):
+    """Each byte of many answers at a time, read in odd pieces."""
+    redis.client.hset("device_metrics", mapping={f"device-{i:09}": i for i in range(20_000)})
+    plain = over_tls.get("/metrics")[2]
+    connections = [over_tls.connect_http() for _ in range(amount(8, 30))]
+    for connection in connections:
+        connection.request("GET", "/metrics")
+    for connection in connections:
+        response, body = connection.getresponse(), b""
+        while part := response.read(4097):
+            body += part
+        assert body == plain
+        connection.close()
+
+
+def test_events_come_at_once(over_tls):
+    connection = over_tls.connect_http()
+    connection.request("GET", "/events")
+    response = connection.getresponse()
+    assert response.status == 200
+    assert b"data:" in response.read1(100_000) + response.read1(100_000) + response.read1(100_000)
+    connection.close()
+
+
+def test_the_port_behind_serves_nobody_but_the_front(over_tls):
+    """civetweb's own port, as any process of this host could find it."""
+    (port,) = own_ports(over_tls) - {over_tls.http_port, over_tls.grpc_port}
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection.request("GET", "/healthz")
+    response = connection.getresponse()
+    assert response.status == 403
+    assert b"is not served here" in response.read()
+
+
+def own_ports(tallyd):
+    """The TCP ports that the process listens on, by /proc."""
+    listening = {}
+    for line in open("/proc/net/tcp").readlines()[1:]:
+        fields = line.split()
+        if fields[3] == "0A":
+            listening[f"socket:[{fields[9]}]"] = int(fields[1].split(":")[1], 16)
+    directory = f"/proc/{tallyd.process.pid}/fd"
+    names = {os.readlink(f"{directory}/{fd}") for fd in os.listdir(directory)}
+    return {port for name, port in listening.items() if name in names}
+
+
+# ---- Clients' certificates
+
+
+@pytest.fixture
+def mutual(redis, start_tallyd, authority, server):
+    return start_tallyd(redis.port, **tls_options(authority, server, client_ca=authority))
+
+
+def test_healthcheck_over_tls(mutual, authority, server):
+    options = ["--http-port", mutual.http_port, "--tls-cert", server[0], "--tls-key", server[1]]
+    assert run("--healthcheck", *options).returncode == 0
+    assert run("--healthcheck", *options, "--tls-client-ca", authority.path).returncode == 0
+    assert run("--healthcheck", "--http-port", mutual.http_port).returncode == 1  # plain
+    assert run("--healthcheck", "--http-port", free_port(), *options[2:]).returncode == 1
+
+
+def test_a_healthcheck_over_tls_of_what_is_plain_fails_soon(tallyd, server):
+    cert, key = server
+    options = ["--http-port", tallyd.http_port, "--tls-cert", cert, "--tls-key", key]
+    assert run("--healthcheck", *options).returncode == 1
+
+
+def test_prometheus_scrapes_with_a_certificate(mutual, authority, tmp_path, closing):
+    if not have("prometheus"):
+        pytest.skip("prometheus is not installed")
+    cert, key = authority.issue("prometheus")
+    (tmp_path / "prometheus.yml").write_text(
+        f"""
+global: {{scrape_interval: 1s}}
+scrape_configs:
+  - job_name: tallyd
+    metrics_path: /metrics/prom
+    scheme: https
+    tls_config: {{ca_file: {authority.path}, cert_file: {cert}, key_file: {key}}}
+    static_configs: [{{targets: ["127.0.0.1:{mutual.http_port}"]}}]
+"""
+    )
+    prometheus = closing(Prometheus(tmp_path)).start()
+    wait_until(
+        lambda: [value for _, value in prometheus.query("up")] == [1], "a scrape", timeout=30
+    )
+
+
+# ---- Files
+
+
+def test_bad_files_are_told_before_anything_starts(authority, server, tmp_path):
+    cert, key = server
+    other = authority.issue("other")
+    for arguments, says in [
+        (("--tls-cert", tmp_path / "none", "--tls-key", key), "none cannot be read"),
+        (("--tls-cert", cert, "--tls-key", other[1]), "is not the one of the first certificate"),
+        (("--tls-cert", cert, "--tls-key", key, "--tls-client-ca", key), "no certificate"),
+        (("--tls-cert", cert), "one needs the other"),
+    ]:
+        for command in [("--check-config",), ()]:
+            done = run(*arguments, *command, "--http-port", free_port(), "--grpc-port", free_port())
+            assert done.returncode in (1, 2) and says in done.stderr, done.stderr
+            assert done.stderr.count("\n") == 1
+    good = run("--check-config", "--tls-cert", cert, "--tls-key", key)
+    assert good.returncode == 0 and not good.stderr
+    late = authority.issue_expired("late")
+    odd = run("--check-config", "--tls-cert", late[0], "--tls-key", late[1])
+    assert odd.returncode == 0 and "has expired" in odd.stderr
+
+
+def test_a_port_in_use_is_told(over_tls, authority, server):
+    cert, key = server
+    done = run(
+        "--http-port",
+        over_tls.http_port,
+        *("--grpc-port", free_port(), "--tls-cert", cert, "--tls-key", key),
+    )
+    assert done.returncode == 1
+    assert "is in use: stop the program that holds it" in done.stderr

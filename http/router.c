@@ -117,11 +117,22 @@ static bool is_method_served(const struct request *request, const struct route *
     return request->head || !strcmp(method, "GET");
 }
 
+/* Returns 0, or the status of the answer that refuses. */
+static int admit(struct request *request, const struct route *route)
+{
+    int status;
+
+    if (is_public(request->shared, route))
+        return 0;
+    status = caller_admit(request);
+    return status ? status : auth_admit(request, route->changes ? TOKEN_ADMIN : TOKEN_READ);
+}
+
 static int answer(struct request *request, const struct mg_request_info *info)
 {
     const struct route *route = find_served(request);
     bool changes = route && route->changes;
-    int status = 0;
+    int status;
 
     if (!is_method_served(request, route, info->request_method)) {
         reply_header(request, "Allow: %s", changes ? "POST" : "GET, HEAD");
@@ -130,8 +141,7 @@ static int answer(struct request *request, const struct mg_request_info *info)
     }
     if (!route)
         return reply_problem(request, 404, "no such path; /docs lists those that there are");
-    if (!is_public(request->shared, route))
-        status = auth_admit(request, changes ? TOKEN_ADMIN : TOKEN_READ);
+    status = admit(request, route);
     if (!status)
         status = serve(request, route, info->query_string);
     auth_done(request);

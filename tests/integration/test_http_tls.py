@@ -3,12 +3,14 @@ import http.client
 import json
 import os
 import socket
+import ssl
 import subprocess
 import time
 
 import pytest
 from harness.certificates import Authority, tls_options
 from harness.env import PATIENCE, amount, free_port, have, wait_until
+from harness.http_client import check_problem
 from harness.prometheus import Prometheus
 from harness.tallyd import run
 
@@ -188,6 +190,24 @@ def mutual(redis, start_tallyd, authority, server):
     return start_tallyd(redis.port, **tls_options(authority, server, client_ca=authority))
 
 
+def test_what_is_not_public_needs_a_certificate(mutual, authority, tmp_path):
+    assert mutual.get("/healthz")[0] == 200  # so that a container can be asked
+    assert mutual.get("/readyz")[0] == 200
+    for path in "/metrics", "/metrics/prom", "/stats", "/summary", "/top", "/devices/a", "/events":
+        check_problem(mutual.get(path), 403, detail="client certificate")
+    assert mutual.get("/")[0] == 200  # the page has no data in it
+    mutual.trust = authority.context(authority.issue("client"))
+    for path in "/metrics", "/metrics/prom", "/stats", "/summary", "/top":
+        assert mutual.get(path)[0] == 200
+
+    stranger = Authority(tmp_path, "other").issue("stranger")
+    for pair in stranger, authority.issue_expired("late"):
+        mutual.trust = authority.context(pair)
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            mutual.get("/healthz")
+    mutual.wait_for_log("the peer.s certificate is refused: (certificate has expired|unable to get)")
+
+
 def test_healthcheck_over_tls(mutual, authority, server):
     options = ["--http-port", mutual.http_port, "--tls-cert", server[0], "--tls-key", server[1]]
     assert run("--healthcheck", *options).returncode == 0
@@ -255,3 +275,19 @@ def test_a_port_in_use_is_told(over_tls, authority, server):
     )
     assert done.returncode == 1
     assert "is in use: stop the program that holds it" in done.stderr
+
+
+def test_both_a_certificate_and_a_token_may_be_needed(
+    redis, start_tallyd, authority, server, tmp_path
+):
+    tokens = tmp_path / "tokens"
+    made = run("token", "add", "r", "--read", "--token-file", tokens)
+    assert made.returncode == 0, made.stderr
+    token = {"Authorization": f"Bearer {made.stdout.strip()}"}
+    options = tls_options(authority, server, client_ca=authority) | {"token_file": tokens}
+    tallyd = start_tallyd(redis.port, http_public="/healthz,/readyz,/top", **options)
+    check_problem(tallyd.get("/stats", headers=token), 403, detail="client certificate")
+    assert tallyd.get("/top")[0] == 200
+    tallyd.trust = authority.context(authority.issue("client"))
+    check_problem(tallyd.get("/stats"), 401)
+    assert tallyd.get("/stats", headers=token)[0] == 200

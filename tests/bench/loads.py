@@ -92,7 +92,7 @@ class TallySend:
         if replay:
             self.words += ["--replay", "--frame-packets", packets.frame_packets]
         for name, value in options.items():
-            self.words += ["--" + name.replace("_", "-"), value]
+            self.words += ["--" + name.replace("_", "-")] + ([] if value is True else [value])
 
     def command(self, target, count):
         return [program("tally-send"), "--target", target, "--n", count, *self.words]

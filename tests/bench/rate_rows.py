@@ -5,6 +5,8 @@ its results.
 """
 import machine
 from figures import Result
+from harness.certificates import Authority, tls_options
+from harness.env import have
 from loads import MESSAGE_PREFIX_BYTES, Packets, RawSend, RealClient, TallySend
 from stage import Missing, Stage, bench_program
 from throughput import measure, measure_in_turns
@@ -123,6 +125,26 @@ def workers(bench):
                 result.note = f"{count} workers share {len(cpus)} processor here: CPU a packet only"
             tallyd = stage.tallyd(stage.redis(), cpus=cpus, workers=count)
             rows.append((result, tallyd, load, FAST))
+        measure_in_turns(rows, bench.settings)
+    return [row[0] for row in rows]
+
+
+def tls(bench):
+    """The same load without TLS and with it, in turns."""
+    if not have("openssl"):
+        raise Missing("openssl, which makes the certificates, is not installed")
+    rows = []
+    with Stage() as stage:
+        authority = Authority(stage.directory)
+        secure = tls_options(authority, authority.issue("server"))
+        trust = {"tls": True, "tls_ca": authority.path}
+        for name, title, options, client in (
+            ("tls-none", "without TLS", {}, {}),
+            ("tls-1.3", "TLS 1.3, AES-256-GCM", secure, trust),
+        ):
+            result = Result(name, f"tallyd: {title}, 1 k devices, 45 B")
+            tallyd = stage.tallyd(stage.redis(), **options)
+            rows.append((result, tallyd, TallySend(Packets(), **client), FAST))
         measure_in_turns(rows, bench.settings)
     return [row[0] for row in rows]
 

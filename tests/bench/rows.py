@@ -58,6 +58,7 @@ ROWS = (
     _tallyd("one-a-frame", "one message a frame, 1 k, 45 B", _one_a_frame, ONE_A_FRAME),
     _tallyd("h2load", "1 k devices, 45 B, sent by h2load", _h2load, FAST),
     Row("workers", rate_rows.workers),
+    Row("tls", rate_rows.tls),
     _tallyd("cpp-client", "gRPC C++ client", rate_rows.cpp_client, LIBRARY, quick=False),
     _tallyd(
         "python-client", "gRPC Python client", rate_rows.python_client, INTERPRETER, quick=False

@@ -2,11 +2,12 @@
 tests of a bare machine and of the container run."""
 import json
 import re
+import ssl
 import subprocess
 
 import pytest
 from harness import grpc_client
-from harness.env import ROOT
+from harness.env import BUILD, ROOT, have
 
 README = (ROOT / "README.md").read_text()
 RUN_ELSEWHERE = {
@@ -62,6 +63,42 @@ def test_the_printed_repair_of_a_refused_count_works(redis, tallyd):
         subprocess.run(aimed_at(tallyd, redis, command), shell=True, check=True, timeout=10)
     assert redis.totals() == {"device-1": 3}
     assert not redis.client.exists("device_metrics:quarantine")
+
+
+def shell_commands(block):
+    """The commands of a block, whole where they go over several lines."""
+    return block.replace("\\\n", " ").splitlines()
+
+
+def test_the_printed_tls_works(redis, start_tallyd, tmp_path):
+    if not have("openssl"):
+        pytest.skip("openssl is not installed")
+    make_and_try, mutual = (shell_commands(block) for block in blocks("bash"))
+    *make, start, send, read = make_and_try
+
+    def run_aimed(tallyd, command):
+        command = command.replace("build/", f"{BUILD}/").replace("50051", str(tallyd.grpc_port))
+        command = command.replace("localhost:8000", f"localhost:{tallyd.http_port}")
+        done = subprocess.run(
+            command, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    for command in make:
+        subprocess.run(command, shell=True, cwd=tmp_path, check=True, capture_output=True)
+    options = dict(re.findall(r"--(tls-\w+) (\S+)", start))
+    assert options == {"tls-cert": "server.pem", "tls-key": "server.key"}
+    files = {name.replace("-", "_"): tmp_path / file for name, file in options.items()}
+    trust = ssl.create_default_context(cafile=tmp_path / "ca.pem")
+    tallyd = start_tallyd(redis.port, trust=trust, **files)
+    assert "acknowledged  10000" in run_aimed(tallyd, send)
+    assert json.loads(run_aimed(tallyd, read))["total"] == 10000
+
+    tallyd = start_tallyd(redis.port, trust=trust, tls_client_ca=tmp_path / "ca.pem", **files)
+    for command in mutual:
+        printed = run_aimed(tallyd, command)
+    assert json.loads(printed)["total"] == 20000
 
 
 def test_the_python_client_works(tallyd, tmp_path):

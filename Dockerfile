@@ -9,9 +9,14 @@ ARG DOCS_UI=ON
 RUN cmake -S . -B build -G Ninja -DBUILD_TESTING=OFF -DDOCS_UI=$DOCS_UI \
     && cmake --build build --target tallyd \
     && strip build/tallyd
-# ldd also names the loader. glibc resolves host names without further files since 2.34.
+# ldd also names the loader. glibc resolves host names without further files since 2.34. civetweb
+# loads OpenSSL while it runs, by names without a version.
 RUN mkdir -p /image/etc \
     && ldd build/tallyd | grep -o '/[^ ]*' | xargs -I{} cp -L --parents {} /image \
+    && for name in ssl crypto; do \
+        library=$(ldd build/tallyd | grep -o "/[^ ]*/lib$name\.so\.[0-9]*") \
+        && ln -s "${library##*/}" "/image${library%.so.*}.so" || exit 1; \
+    done \
     && cp build/tallyd /image/tallyd \
     && echo 'tallyd:x:65532:65532:tallyd:/:/nonexistent' >/image/etc/passwd \
     && echo 'tallyd:x:65532:' >/image/etc/group

@@ -6,8 +6,8 @@ source "$(dirname "$0")/../../scripts/lib.sh"
 
 work=$(mktemp -d)
 engine_pid=
-read -r GRPC_PORT HTTP_PORT REDIS_PORT PROMETHEUS_PORT < <(free_ports 4)
-export GRPC_PORT HTTP_PORT REDIS_PORT PROMETHEUS_PORT COMPOSE_PROJECT_NAME=tallyd-test-$$
+read -r GRPC_PORT HTTP_PORT PROMETHEUS_PORT < <(free_ports 3)
+export GRPC_PORT HTTP_PORT PROMETHEUS_PORT COMPOSE_PROJECT_NAME=tallyd-test-$$
 http=http://127.0.0.1:$HTTP_PORT
 prometheus_image=$(sed -n 's/^ *image: \(prom\/prometheus:.*\)/\1/p' docker-compose.yml)
 
@@ -61,17 +61,14 @@ make_base_images() {
     tests/bare/make_root.sh "$work/root" >"$work/root.log" 2>&1 ||
         skip machine/container "debootstrap fails: $(tail -n 1 "$work/root.log")"
     tar -C "$work/root" -c . | docker import - debian:12-slim >/dev/null
-    # Like the official image: its data in /data, and no protected mode, whatever is run.
+    # Like the official image: a user redis, whose data are in /data.
     docker build -q -t redis:7-alpine - <<'DOCKERFILE'
 FROM debian:12-slim
 RUN apt-get update && apt-get install -y --no-install-recommends redis-server
-RUN cd /usr/local/bin \
-    && printf '#!/bin/sh\n[ "$1" != redis-server ] || set -- "$@" --protected-mode no\nexec "$@"\n' \
-        >docker-entrypoint.sh \
-    && chmod 755 docker-entrypoint.sh
+RUN mkdir -p /data && chown redis:redis /data
 WORKDIR /data
 VOLUME /data
-ENTRYPOINT ["docker-entrypoint.sh"]
+CMD ["redis-server"]
 DOCKERFILE
     # Like the official image: a user, and a directory of his for the data.
     docker build -q -t "$prometheus_image" - <<'DOCKERFILE'
@@ -100,8 +97,60 @@ counts = [row["count"] for row in json.load(sys.stdin)]
 sys.exit(sum(counts) != int(sys.argv[1]))' "$1"
 }
 
+# container SERVICE: its id, also when it has stopped.
+container() {
+    compose ps -aq "$1" 2>/dev/null || compose ps -q "$1"
+}
+
+# state FIELD [SERVICE]
 state() {
-    docker inspect -f "{{$1}}" "$(compose ps -aq tallyd 2>/dev/null || compose ps -q tallyd)"
+    docker inspect -f "{{$1}}" "$(container "${2:-tallyd}")"
+}
+
+# A process without root and rights, which can gain none, whose calls the engine filters.
+is_closed() {
+    local status
+    status=$(cat "/proc/$(state .State.Pid "$1")/status") || return
+    grep -qE '^Uid:[[:space:]]+[1-9][0-9]*[[:space:]]+[1-9][0-9]*[[:space:]]' <<<"$status" &&
+        (($(grep -cE '^Cap(Inh|Prm|Eff|Bnd|Amb):[[:space:]]+0{16}$' <<<"$status") == 5)) &&
+        grep -qE '^NoNewPrivs:[[:space:]]+1$' <<<"$status" &&
+        grep -qE '^Seccomp:[[:space:]]+2$' <<<"$status"
+}
+
+# By what the kernel says of its mounts, since there is no shell in the image to try it with.
+has_read_only_root() {
+    awk '$5 == "/" { found = $6 ~ /^ro(,|$)/ } END { exit !found }' \
+        "/proc/$(state .State.Pid "$1")/mountinfo"
+}
+
+redis_as_admin() {
+    compose exec -T redis sh -c "REDISCLI_AUTH=\$(cat /redis-users/admin-password) redis-cli -e --user admin $*"
+}
+
+redis_refuses_strangers() {
+    compose exec -T redis redis-cli HGETALL device_metrics 2>&1 | grep -q NOAUTH
+}
+
+redis_has_no_port_here() {
+    [[ -z $(docker port "$(container redis)") ]]
+}
+
+password_is_nowhere() {
+    local password
+    password=$(redis_password) && [[ ${#password} == 64 ]] &&
+        ! tr '\0' '\n' <"/proc/$(state .State.Pid tallyd)/environ" | grep -q "$password" &&
+        ! tr '\0' '\n' <"/proc/$(state .State.Pid tallyd)/cmdline" | grep -q "$password" &&
+        ! compose logs 2>&1 | grep -q "$password" &&
+        ! docker inspect "$(container tallyd)" "$(container redis)" | grep -q "$password"
+}
+
+redis_password() {
+    docker cp "$(container tallyd):/tallyd-login/redis-password" - | tar -xO
+}
+
+has_openssl_by_both_names() {
+    docker export "$(container tallyd)" | tar -t >"$work/files"
+    (($(grep -cE 'lib(ssl|crypto)\.so(\.3)?$' "$work/files") == 4))
 }
 
 is_healthy() {
@@ -110,7 +159,7 @@ is_healthy() {
 
 prometheus_sees_tallyd() {
     curl -fsS --noproxy '*' --max-time 5 -G "http://127.0.0.1:$PROMETHEUS_PORT/api/v1/query" \
-        --data-urlencode 'query=tallyd_packets_committed_total == 10000' 2>/dev/null |
+        --data-urlencode 'query=tallyd_packets_committed_total == 20000' 2>/dev/null |
         grep -q '"instance":"tallyd:8000"'
 }
 
@@ -150,7 +199,7 @@ check "the image has at most 25 MB ($size bytes)" test "$size" -le 25000000
 check "it runs as a user, not as root" \
     grep -qE '^[1-9][0-9]*' <(docker image inspect -f '{{.Config.User}}' tallyd)
 
-step "starting both containers"
+step "starting the containers"
 compose up -d --no-build
 check "HTTP answers within 3 seconds" within 3 status_is /healthz 200
 check "tallyd finds Redis by its name" within 10 status_is /readyz 200
@@ -163,9 +212,27 @@ if [[ $docs_ui == ON ]]; then
     check "Swagger UI is there" status_is /docs/swagger-ui-bundle.js 200
 fi
 
+for service in tallyd redis; do
+    check "$service has no root, no rights, and gains none; its calls are filtered" is_closed $service
+    check "$service cannot write to its root" has_read_only_root $service
+done
+check "the image has OpenSSL, by both names" has_openssl_by_both_names
+check "Redis is not published" redis_has_no_port_here
+check "Redis answers nobody who does not log in" redis_refuses_strangers
+check "tallyd did nothing there that it may not" grep -qE '^$' <(redis_as_admin ACL LOG)
+check "the password is in no environment, command line, log or configuration" password_is_nowhere
+check "a new password is made" compose run --rm redis-users --new /redis-users /tallyd-login
+check "Redis takes it" redis_as_admin ACL LOAD
+check "and tallyd: 10,000 more packets" \
+    "$tally_send" --target "127.0.0.1:$GRPC_PORT" --n 10000
+check "which are counted" counts_add_up_to 20000
+
 # Grafana cannot be made from Debian's packages; its files are test_deploy.py's.
 compose --profile monitoring up -d --no-build prometheus
 check "Prometheus sees tallyd by its name" within 30 prometheus_sees_tallyd
+
+check "Prometheus has no root and no rights" is_closed prometheus
+check "Prometheus cannot write to its root" has_read_only_root prometheus
 
 compose stop redis
 check "without Redis it is not ready" within 10 status_is /readyz 503
@@ -177,4 +244,4 @@ compose stop
 check "tallyd stops with exit status 0" test "$(state .State.ExitCode)" = 0
 compose up -d --no-build
 check "tallyd is ready after a restart" within 10 status_is /readyz 200
-check "the counts are still there" counts_add_up_to 10000
+check "the counts are still there" counts_add_up_to 20000

@@ -159,13 +159,24 @@ def test_monitoring_is_a_profile_of_the_compose_file():
     profiles = {name: service.get("profiles") for name, service in services.items()}
     monitoring = ["monitoring"]
     assert profiles == {
+        "redis-users": None,
         "redis": None,
         "tallyd": None,
         "prometheus": monitoring,
         "grafana": monitoring,
     }
     plain = compose_services()  # the older compose shows the others here too, and starts them not
-    assert {name for name in plain if not profiles[name]} == {"redis", "tallyd"}
+    assert {name for name in plain if not profiles[name]} == {"redis-users", "redis", "tallyd"}
+
+
+def test_compose_closes_its_containers():
+    """What tests/container sees on a running engine, for all of them."""
+    for name, service in compose_services("--profile", "monitoring").items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service.get("read_only") or name == "grafana", name
+        assert not service.get("privileged") and not service.get("cap_add"), name
+    assert "ports" not in compose_services()["redis"]
 
 
 def test_compose_pins_images_and_publishes_to_this_machine_only():

@@ -1,7 +1,8 @@
 /*
- * The line to the server: its events, and whether it is there. The browser opens a lost connection
- * again by itself, but not one that was refused (503) or that just fell silent: those we open. A
- * page that nobody sees has none: a browser opens six connections to a host, for all of its tabs.
+ * The line to the server: its events, and whether it is there. Read by fetch(), since an EventSource
+ * can neither bring a token nor say why it was refused. A line that was lost, refused or just fell
+ * silent is opened again. A page that nobody sees has none: a browser opens six connections to a
+ * host, for all of its tabs.
  */
 "use strict";
 
@@ -12,88 +13,103 @@ const live = (() => {
   const EVENTS = ["history", "summary", "top"];
 
   let handlers = {};
-  let source = null; // null while the page is hidden
+  let line = null; // the AbortController of the request; null while there is none
   let lastEvent = null; // when the last event came, by performance.now()
-  let opened = 0; // when the connection was asked for
+  let opened = 0; // when the line was asked for
   let retrying = 0;
 
   /* How long ago the last event came, in ms; null when there was none. */
   const silence = () => lastEvent === null ? null : performance.now() - lastEvent;
 
-  function onError() {
-    if (source.readyState === EventSource.CLOSED) {
-      findReason(source);
-    } else {
-      handlers.gone();
+  /* An event's lines, as the HTML standard has them; tallyd writes a blank behind each colon. */
+  function deliver(block) {
+    const fields = new Map(block.split("\n").map((text) => text.split(/: (.*)/s, 2)));
+    if (EVENTS.includes(fields.get("event"))) {
+      lastEvent = performance.now();
+      handlers[fields.get("event")](dom.parse(fields.get("data")));
     }
   }
 
-  /* `refused` was refused, which an EventSource does not explain. A server that answers anything
-   * else is there, but has as many listeners as it takes. */
-  async function findReason(refused) {
-    const signal = AbortSignal.timeout(SILENCE_MS);
-    const there = await fetch("/summary", { signal, cache: "no-store" })
-      .then(() => true, () => false);
-    if (source !== refused) {
-      return; // the page was hidden meanwhile
+  async function readEvents(body, mine) {
+    const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done || line !== mine) {
+        return;
+      }
+      const blocks = (text + value).split("\n\n");
+      text = blocks.pop();
+      blocks.forEach(deliver);
     }
-    if (there) {
-      handlers.crowded();
-    } else {
-      handlers.gone();
-    }
-    retryAfter(there ? CROWDED_MS : RETRY_MS);
   }
 
-  function retryAfter(ms) {
-    source.close();
-    clearTimeout(retrying);
-    retrying = setTimeout(open, ms);
+  /* Follows the events to their end; returns what came of it, a handler's name. */
+  async function follow(mine) {
+    const response = await access.ask("/events", {
+      signal: mine.signal, cache: "no-store", headers: { Accept: "text/event-stream" },
+    });
+    if (response.ok) {
+      await readEvents(response.body, mine);
+      return "gone";
+    }
+    await response.text(); // so that the connection can be used again
+    return access.isLocked() ? "locked" : "crowded";
   }
 
-  function open() {
+  async function open() {
+    const mine = new AbortController();
     opened = performance.now();
-    source = new EventSource("/events");
-    source.onerror = onError;
-    for (const name of EVENTS) {
-      source.addEventListener(name, (event) => {
-        lastEvent = performance.now();
-        handlers[name](dom.parse(event.data));
-      });
+    line = mine;
+    const end = await follow(mine).catch(() => "gone");
+    if (line === mine) { // else it was closed here, and its end is no news
+      lose(end);
+    }
+  }
+
+  function close() {
+    clearTimeout(retrying);
+    line?.abort();
+    line = null;
+  }
+
+  /* There are no events, for the reason `why`; a locked page waits for a token. */
+  function lose(why) {
+    close();
+    handlers[why]();
+    if (why !== "locked") {
+      retrying = setTimeout(reopen, why === "crowded" ? CROWDED_MS : RETRY_MS);
     }
   }
 
   function watch() {
     const since = performance.now() - Math.max(lastEvent ?? 0, opened);
-    if (source && source.readyState !== EventSource.CLOSED && since > SILENCE_MS) {
-      handlers.gone();
-      retryAfter(RETRY_MS);
+    if (line && since > SILENCE_MS) {
+      lose("gone");
     }
     handlers.tick();
   }
 
-  function followVisibility() {
-    if (document.hidden === (source === null)) {
-      return;
-    }
+  function reopen() {
+    close();
     if (document.hidden) {
-      clearTimeout(retrying);
-      source.close();
-      source = null;
       handlers.paused();
+    } else if (access.isLocked()) {
+      handlers.locked();
     } else {
       open();
     }
   }
 
   /* `given` has a function for each event; gone(); crowded(), when the server is there but has no
-   * room; paused(), when the page gets hidden; and tick(), which comes each second. */
+   * room; locked(), when it wants a token; paused(), when the page gets hidden; and tick(), which
+   * comes each second. */
   function start(given) {
     handlers = given;
-    document.addEventListener("visibilitychange", followVisibility);
-    followVisibility();
+    document.addEventListener("visibilitychange", reopen);
+    reopen();
     setInterval(watch, 1000);
   }
 
-  return { start, silence };
+  return { start, reopen, silence };
 })();

@@ -66,7 +66,7 @@ const search = (() => {
 
   async function receive(response) {
     if (!response.ok) {
-      await tellFailure(response);
+      await (access.isLocked() ? response.text() : tellFailure(response));
       return;
     }
     const rows = dom.parse(await response.text());
@@ -80,7 +80,7 @@ const search = (() => {
     asking = mine;
     clearTimeout(timer);
     try {
-      await receive(await fetch(address(), {
+      await receive(await access.ask(address(), {
         signal: mine.signal, cache: "no-cache", headers: { Accept: "application/json" },
       }));
     } catch (error) {
@@ -97,7 +97,7 @@ const search = (() => {
   }
 
   function refresh() {
-    if (document.hidden) {
+    if (document.hidden || access.isLocked()) {
       timer = setTimeout(refresh, REFRESH_MS);
     } else {
       ask();

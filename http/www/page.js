@@ -1,12 +1,13 @@
 /*
  * What the page is now: connecting, live, stale (the server is there, but Redis does not answer
- * it), crowded (the server has no room for one more listener) or without a server. It states which,
+ * it), crowded (the server has no room for one more listener), locked (it wants a token) or without
+ * a server. It states which,
  * shows the large figures and hands the events to the parts.
  */
 "use strict";
 
 (() => {
-  const MARKS = { connecting: "…", live: "✓", stale: "!", crowded: "!", gone: "✕" };
+  const MARKS = { connecting: "…", live: "✓", stale: "!", crowded: "!", locked: "!", gone: "✕" };
 
   const nowS = () => performance.now() / 1000;
   let link = "connecting";
@@ -35,7 +36,7 @@
   /* What is only as it should be is not worth a word to who has just come. */
   function isNews(state) {
     return state !== "connecting"
-      && (link !== "connecting" || state === "gone" || state === "crowded");
+      && (link !== "connecting" || ["gone", "crowded", "locked"].includes(state));
   }
 
   function setLink(state) {
@@ -97,7 +98,14 @@
     }
   }
 
+  function onUnlock() {
+    setLink("connecting");
+    live.reopen();
+    search.refresh();
+  }
+
   strings.translate();
+  access.start(onUnlock);
   chart = charts.createRateChart();
   busiest.start();
   search.start();
@@ -107,6 +115,7 @@
     top: onTop,
     gone: () => lose("gone"),
     crowded: () => lose("crowded"),
+    locked: () => lose("locked"),
     paused: () => lose("connecting"),
     tick: onTick,
   });

@@ -31,11 +31,7 @@ def start(redis, start_tallyd, file):
 def send(tallyd, token, devices):
     """One stream with a token; None: without one. Returns what its Ack says."""
     metadata = list(tokens.bearer(token).items()) if token else None
-    with grpc_client.connect(tallyd.target) as channel:
-        ack = grpc_client.stub(channel)(
-            grpc_client.packets(devices), timeout=30 * PATIENCE, metadata=metadata
-        )
-    return ack.received
+    return grpc_client.send(tallyd.target, devices, metadata=metadata)
 
 
 def refusal(tallyd, token, devices):

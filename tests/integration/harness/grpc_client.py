@@ -56,11 +56,12 @@ def packets(devices):
     return (Packet(device_id=device, timestamp=1, payload=b"x") for device in devices)
 
 
-def send(target, devices, timeout=30, credentials=None):
+def send(target, devices, timeout=30, credentials=None, metadata=None):
     """One stream of one packet for each of `devices`, on a connection of its own. Returns what
     its Ack says, or raises grpc.RpcError."""
     with connect(target, credentials) as channel:
-        return stub(channel)(packets(devices), timeout=timeout * PATIENCE).received
+        ack = stub(channel)(packets(devices), timeout=timeout * PATIENCE, metadata=metadata)
+    return ack.received
 
 
 class OpenStream:

@@ -252,3 +252,19 @@ class Raw:
             assert time.monotonic() < deadline, f"it does not close: {self.seen}"
             self._read(deadline - time.monotonic())
         return self.seen
+
+
+def literals(fields):
+    """A header block that needs no compression context: literal fields that are not indexed."""
+
+    def text(value):
+        value = value if isinstance(value, bytes) else value.encode()
+        if len(value) < 127:
+            return bytes([len(value)]) + value
+        rest, out = len(value) - 127, bytearray([127])
+        while rest > 127:
+            out.append(rest & 127 | 128)
+            rest >>= 7
+        return bytes([*out, rest]) + value
+
+    return b"".join(b"\0" + text(name) + text(value) for name, value in fields)

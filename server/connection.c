@@ -45,7 +45,7 @@ struct connection *connection_create(struct connection_context *context, int fd,
     if (!connection)
         goto err;
     connection->context = context;
-    connection->read_bytes = context->buffer_bytes;
+    connection->read_bytes = CONNECTION_BITE_BYTES;
     if (transport_init(&connection->transport, fd, context->options.tls))
         goto err;
     connection->address = address;

@@ -61,6 +61,11 @@ struct connection {
     size_t output_length, output_sent;
 };
 
+/* connection_receive.c */
+
+/* What is received at once of a peer that has not brought packets yet, or brings few. */
+#define CONNECTION_BITE_BYTES 4096
+
 /* connection_send.c */
 
 /* Of the buffer that output is gathered in. nghttp2 renders a frame, or at most 64 KiB of headers,

@@ -16,8 +16,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-#define BITE_BYTES  4096 /* for a peer that brought less than USEFUL_PART of a receive */
-#define USEFUL_PART 8
+#define USEFUL_PART 8 /* of a receive; who brings less than that is read in bites */
 
 #define INFLATING_BYTES 512        /* the least, for one whose bytes inflate */
 #define TIGHT_BYTES     (64 << 10) /* while memory is short */
@@ -73,13 +72,15 @@ static void note_progress(struct connection *connection, size_t got)
                                                connection->context->options.handshake_timeout_ms);
 }
 
-/* Next time a small bite, or again as much as there is. */
+/* Next time a small bite, or as much as there is. A little that is of no use, as an answer to
+ * SETTINGS is, changes nothing, so that a new connection has its first large receive once it has
+ * brought packets: whoever comes again and again would have one each time. */
 static void choose_read_bytes(struct connection *connection, size_t got)
 {
-    if (unlikely(got >= BITE_BYTES && connection->useful < got / USEFUL_PART))
-        connection->read_bytes = BITE_BYTES;
-    else
+    if (likely(connection->useful > got / USEFUL_PART))
         connection->read_bytes = connection->context->buffer_bytes;
+    else if (got >= CONNECTION_BITE_BYTES)
+        connection->read_bytes = CONNECTION_BITE_BYTES;
 }
 
 /*

@@ -17,6 +17,7 @@
 
 #include "aggregator/counter_index.h"
 #include "common/allowance.h"
+#include "common/pressure.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -44,6 +45,7 @@ struct counters {
     struct counter *newest; /* made since counters_take_new(), chained by `twin` */
     size_t count, max;
     struct allowance *allowance; /* of whoever is counting now */
+    const struct pressure *pressure;
 
     uint8_t **chunks; /* MAX_CHUNKS of them, NULL from `chunk_count` on */
     uint32_t chunk_count;
@@ -149,7 +151,8 @@ static uint32_t find_or_create(struct counters *counters, const uint8_t *id, siz
         if (is_id(counter_at(counters, ref), id, length))
             return ref;
     }
-    if (counters->count >= counters->max || !allowance_take(counters->allowance))
+    if (counters->count >= counters->max || pressure_level(counters->pressure) == PRESSURE_FULL ||
+        !allowance_take(counters->allowance))
         return counters->overflow;
     ref = counter_create(counters, id, length, tag);
     if (!ref) {
@@ -269,6 +272,11 @@ void counters_add_each(struct counters *counters, unsigned lane, const struct pa
 void counters_allow(struct counters *counters, struct allowance *allowance)
 {
     counters->allowance = allowance;
+}
+
+void counters_heed(struct counters *counters, const struct pressure *pressure)
+{
+    counters->pressure = pressure;
 }
 
 /*

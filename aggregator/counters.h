@@ -30,6 +30,7 @@
 struct allowance;
 struct counters;
 struct counter;
+struct pressure;
 
 /* Makes an empty map. `hash_key` is copied. Returns NULL with errno ENOMEM. */
 struct counters *counters_create(const struct hash_key *hash_key, size_t max_devices) MUST_CHECK;
@@ -50,6 +51,10 @@ void counters_add_each(struct counters *counters, unsigned lane, const struct pa
  * left there, the overflow counter stands in. NULL, as in the beginning: no allowance. Called by:
  * the owner. */
 void counters_allow(struct counters *counters, struct allowance *allowance);
+
+/* No counter is made while memory is PRESSURE_FULL: the overflow counter stands in. `pressure` is
+ * borrowed. Called by: main, before the owner begins. */
+void counters_heed(struct counters *counters, const struct pressure *pressure);
 
 /* Takes a counter that is not zero off a lane and zeroes it there; its value goes to *n. Returns
  * NULL when the lane is empty. The counter stays valid as long as the map. Called by: who holds

@@ -114,6 +114,11 @@ void cut_allow(struct cut *cut, struct allowance *allowance)
     counters_allow(cut->counters, allowance);
 }
 
+void cut_heed(struct cut *cut, const struct pressure *pressure)
+{
+    counters_heed(cut->counters, pressure);
+}
+
 void cut_reject(struct cut *cut, size_t reason)
 {
     struct cut_totals *totals = &cut->w.totals[cut->w.lane];

@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 struct allowance;
+struct pressure;
 struct counter;
 struct counters;
 struct cut;
@@ -44,6 +45,9 @@ void cut_count_each(struct cut *cut, const struct packet_id *ids, size_t count);
 
 /* On whose behalf the next packets are counted, as counters_allow() says. Called by: worker. */
 void cut_allow(struct cut *cut, struct allowance *allowance);
+
+/* As counters_heed(). Called by: main, before the worker starts. */
+void cut_heed(struct cut *cut, const struct pressure *pressure);
 
 /* Counts one packet that was rejected; `reason` is the offset of a field of balance_rejected,
  * from offsetof(). Called by: worker. */

@@ -94,6 +94,7 @@ static struct worker *create_worker(struct server *server, size_t i,
     if (!server->worker_stats[i] || !server->cuts[i])
         return NULL;
     memset(server->worker_stats[i], 0, sizeof(struct stats_worker));
+    cut_heed(server->cuts[i], &server->pressure);
     options.cut = server->cuts[i];
     options.stats = server->worker_stats[i];
     return worker_create(&options);

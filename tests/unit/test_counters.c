@@ -4,6 +4,7 @@
  */
 #include "aggregator/counters.h"
 #include "common/compiler.h"
+#include "common/pressure.h"
 #include "tests/unit/counters_tally.h"
 #include "tests/unit/random.h"
 #include "tests/unit/unit.h"
@@ -397,6 +398,24 @@ static void add_each_past_many_chunks_loses_nothing(void **state)
     tally_destroy(&tally);
 }
 
+static void add_while_memory_is_full_makes_no_counter(void **state)
+{
+    struct pressure pressure = {PRESSURE_FULL, 0};
+    struct counters *counters = counters_create(&key, 10);
+    struct counter *known, *overflow;
+
+    (void)state;
+    known = counters_add(counters, 0, (const uint8_t *)"known", 5, 1);
+    counters_heed(counters, &pressure);
+    overflow = counters_add(counters, 0, (const uint8_t *)"new", 3, 1);
+    assert_true(counters_is_overflow(counters, overflow));
+    assert_ptr_equal(counters_add(counters, 0, (const uint8_t *)"known", 5, 1), known);
+    atomic_store(&pressure.level, PRESSURE_TIGHT);
+    assert_false(
+        counters_is_overflow(counters, counters_add(counters, 0, (const uint8_t *)"new", 3, 1)));
+    counters_destroy(counters);
+}
+
 static void destroy_null_does_nothing(void **state)
 {
     (void)state;
@@ -418,6 +437,7 @@ int main(void)
         cmocka_unit_test(add_each_ids_equal_but_for_one_byte_stay_apart),
         cmocka_unit_test(add_each_ids_equal_but_for_length_stay_apart),
         cmocka_unit_test(add_each_past_many_chunks_loses_nothing),
+        cmocka_unit_test(add_while_memory_is_full_makes_no_counter),
         cmocka_unit_test(destroy_null_does_nothing),
     };
 

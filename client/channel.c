@@ -38,7 +38,8 @@ struct channel {
     uint8_t store[OUTPUT_BYTES]; /* of output */
 };
 
-static const struct rpc_outcome connection_lost = {GRPC_UNAVAILABLE, "connection lost", false, 0};
+static const struct rpc_outcome connection_lost = {.status = GRPC_UNAVAILABLE,
+                                                   .message = "connection lost"};
 
 struct channel *channel_create(const struct channel_options *options)
 {
@@ -47,13 +48,11 @@ struct channel *channel_create(const struct channel_options *options)
     if (!channel)
         return NULL;
     channel->options = *options;
-    channel->next_address = options->addresses;
-    channel->state = CHANNEL_CONNECTING;
+    channel->state = CHANNEL_CLOSED;
     channel->fd = -1;
     channel->watched = 0;
     channel->session = NULL;
     memset(&channel->conduit, 0, sizeof channel->conduit);
-    output_init(&channel->output, channel->store, sizeof channel->store);
     return channel;
 }
 
@@ -148,6 +147,11 @@ static void try_next(struct channel *channel, int error)
 
 void channel_start(struct channel *channel)
 {
+    rpc_session_destroy(channel->session);
+    channel->session = NULL;
+    channel->next_address = channel->options.addresses;
+    channel->state = CHANNEL_CONNECTING;
+    output_init(&channel->output, channel->store, sizeof channel->store);
     try_next(channel, -EADDRNOTAVAIL);
 }
 

@@ -42,7 +42,9 @@ struct channel_options {
 struct channel *channel_create(const struct channel_options *options) MUST_CHECK;
 void channel_destroy(struct channel *channel);
 
-/* Begins to connect. May call `closed`. */
+/* Begins to connect; also anew, once it is closed, but not from inside a handler. May call
+ * `closed`.
+ */
 void channel_start(struct channel *channel);
 
 /* Handles events that epoll reported for the channel. */

@@ -114,6 +114,7 @@ void rpc_reply_judge(const struct rpc_reply *reply, uint64_t packets, struct rpc
 {
     char message[RPC_MESSAGE_BYTES];
 
+    outcome->come_again = false;
     if (reply->has_status && reply->status != GRPC_OK) {
         decide(reply, outcome, reply->status, reply->message);
     } else if (reply->http_status != 200) {

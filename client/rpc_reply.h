@@ -19,6 +19,8 @@ struct rpc_outcome {
     char message[RPC_MESSAGE_BYTES];
     bool told;         /* the server told how many packets of the failed stream it counted, */
     uint64_t received; /* namely these */
+    bool
+        come_again; /* the server asks to go on with what it took nothing of, on a new connection */
 };
 
 /* Embedded in a call; the fields belong to rpc_reply.c. */

@@ -130,6 +130,7 @@ void rpc_session_answered(struct rpc_call *call)
 static void describe_goaway(const struct rpc_session *session, struct rpc_outcome *outcome)
 {
     outcome->status = GRPC_UNAVAILABLE;
+    outcome->come_again = session->goaway_code == NGHTTP2_NO_ERROR;
     snprintf(outcome->message, sizeof outcome->message, "the server is going away (%s)",
              nghttp2_http2_strerror(session->goaway_code));
 }

@@ -8,11 +8,7 @@
  */
 #include "client/sender.h"
 
-#include "client/channel.h"
-#include "client/pacer.h"
-#include "client/plan.h"
-#include "client/progress.h"
-#include "client/replay.h"
+#include "client/sender_private.h"
 #include "client/target.h"
 #include "common/clock.h"
 
@@ -23,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/queue.h>
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -32,57 +27,25 @@
 #define NS_IN_MS    1000000u
 #define MAX_WAIT_MS 1000
 
-struct slot {
-    struct rpc_call call; /* first, so that a call's address is its slot's */
-    struct channel *channel;
-    struct plan_range range;
-    uint64_t sent; /* packets of it that were begun */
-    union {
-        struct generator_cursor made;
-        struct replay_cursor replayed;
-    } cursor;
-    bool waits;
-    TAILQ_ENTRY(slot) wait_link;
-};
-
-struct sender {
-    const struct send_options *options;
-    const struct credentials *credentials;
-    const struct generator *generator;
-    struct replay *replay; /* NULL: packets are made as they go */
-    struct report *report;
-    struct device_totals *totals;
-    struct plan plan;
-    uint64_t next_stream;
-    struct pacer pacer;
-    struct progress progress;
-    TAILQ_HEAD(slot_list, slot) waiting;
-    struct slot *slots;
-    struct channel **channels;
-    struct addrinfo *addresses;
-    uint64_t channels_live; /* connecting or ready */
-    uint64_t calls_open;
-    uint64_t steps; /* grows with every packet sent, stream ended and connection made */
-    uint64_t steps_seen, steps_seen_ns;
-    int epoll_fd, signal_fd;
-    bool stopping;
-};
-
-static bool plan_is_done(const struct sender *sender)
+bool sender_plan_is_done(const struct sender *sender)
 {
-    return sender->stopping || sender->next_stream == sender->plan.streams;
+    return sender->stopping ||
+           (sender->next_stream == sender->plan.streams && !sender->returned_count);
 }
 
 static bool run_is_over(const struct sender *sender)
 {
-    return !sender->calls_open && (plan_is_done(sender) || !sender->channels_live);
+    return !sender->calls_open && (sender_plan_is_done(sender) || !sender->channels_live);
 }
 
-static void start_next(struct sender *sender, struct slot *slot)
+void sender_start_next(struct sender *sender, struct slot *slot)
 {
-    if (plan_is_done(sender))
+    size_t back = sender->returned_count;
+
+    if (sender_plan_is_done(sender))
         return;
-    slot->range = plan_stream(&sender->plan, sender->next_stream);
+    slot->range =
+        back ? sender->returned[back - 1] : plan_stream(&sender->plan, sender->next_stream);
     if (rpc_call_start(channel_session(slot->channel), &slot->call, slot->range.count))
         return; /* the range stays in the plan, for another connection */
     slot->sent = 0;
@@ -90,7 +53,10 @@ static void start_next(struct sender *sender, struct slot *slot)
         replay_start(sender->replay, &slot->cursor.replayed, slot->range.first, slot->range.count);
     else
         generator_start(&slot->cursor.made, slot->range.first, slot->range.count);
-    sender->next_stream++;
+    if (back)
+        sender->returned_count--;
+    else
+        sender->next_stream++;
     sender->calls_open++;
 }
 
@@ -150,6 +116,13 @@ static size_t frames(void *context, struct rpc_call *call, int32_t stream_id, st
     return length;
 }
 
+/* The server has not taken the stream, and asks to send it again: no failure. */
+static void take_back(struct sender *sender, const struct slot *slot)
+{
+    sender->report->sent -= slot->sent;
+    sender->returned[sender->returned_count++] = slot->range;
+}
+
 static void ended(void *context, struct rpc_call *call, const struct rpc_outcome *outcome)
 {
     struct sender *sender = context;
@@ -161,44 +134,23 @@ static void ended(void *context, struct rpc_call *call, const struct rpc_outcome
     if (slot->waits)
         TAILQ_REMOVE(&sender->waiting, slot, wait_link);
     slot->waits = false;
+    if (outcome->come_again && sender_carrier_of(sender, slot->channel)->served) {
+        take_back(sender, slot);
+        return;
+    }
+    if (outcome->status == GRPC_OK)
+        sender_carrier_of(sender, slot->channel)->served = true;
     if (outcome->status == GRPC_OK)
         report_add_acknowledged(sender->report, sent, call->ended_ns ? now_ns - call->ended_ns : 0);
     else
         report_add_failure(sender->report, REPORT_STREAM, outcome, sent);
     if (sender->totals)
         device_totals_add(sender->totals, slot->range.first, sent, outcome->status == GRPC_OK);
-    start_next(sender, slot);
-}
-
-static void ready(void *context, struct channel *channel)
-{
-    struct sender *sender = context;
-    uint64_t streams = sender->options->streams, index = 0;
-
-    sender->steps++;
-    while (sender->channels[index] != channel)
-        index++;
-    for (uint64_t i = 0; i < streams; i++)
-        start_next(sender, &sender->slots[index * streams + i]);
-}
-
-/* Streams that ended with it are noted already; otherwise it matters only while packets are left
- * that it should have carried. */
-static void closed(void *context, struct channel *channel, const struct rpc_outcome *outcome,
-                   size_t calls)
-{
-    struct sender *sender = context;
-
-    (void)channel;
-    sender->channels_live--;
-    sender->steps++;
-    if (calls == 0 && !plan_is_done(sender))
-        report_add_failure(sender->report, REPORT_CONNECTION, outcome, 0);
+    sender_start_next(sender, slot);
 }
 
 static const struct rpc_handler making = {.fill = fill, .ended = ended};
 static const struct rpc_handler replaying = {.frames = frames, .ended = ended};
-static const struct channel_handler channel_handler = {.ready = ready, .closed = closed};
 
 /* Ends everything at once, for the reason given. */
 static void stop(struct sender *sender, enum grpc_status status, const char *message)
@@ -206,11 +158,11 @@ static void stop(struct sender *sender, enum grpc_status status, const char *mes
     struct rpc_outcome outcome = {.status = status};
 
     snprintf(outcome.message, sizeof outcome.message, "%s", message);
-    if (!sender->calls_open && !plan_is_done(sender))
+    if (!sender->calls_open && !sender_plan_is_done(sender))
         report_add_failure(sender->report, REPORT_CONNECTION, &outcome, 0);
     sender->stopping = true;
     for (uint64_t i = 0; i < sender->options->connections; i++)
-        channel_fail(sender->channels[i], &outcome);
+        channel_fail(sender->carriers[i].channel, &outcome);
 }
 
 static void take_signal(struct sender *sender)
@@ -281,7 +233,7 @@ static void run(struct sender *sender)
     progress_init(&sender->progress, stderr, start_ns);
     sender->steps_seen_ns = start_ns;
     for (uint64_t i = 0; i < sender->options->connections; i++)
-        channel_start(sender->channels[i]);
+        channel_start(sender->carriers[i].channel);
     while (!run_is_over(sender)) {
         int count = epoll_wait(sender->epoll_fd, events, EVENTS, wait_ms(sender, now_ns));
 
@@ -291,6 +243,7 @@ static void run(struct sender *sender)
             else
                 take_signal(sender);
         }
+        sender_come_back(sender);
         now_ns = clock_now_ns();
         resume_waiting(sender, now_ns);
         check_progress(sender, now_ns);
@@ -318,40 +271,9 @@ static int watch_signals(struct sender *sender, sigset_t *previous)
     return 0;
 }
 
-static int create_channels(struct sender *sender)
-{
-    const struct send_options *options = sender->options;
-    const struct channel_options channel_options = {
-        .addresses = sender->addresses,
-        .target = options->target,
-        .credentials = sender->credentials,
-        .epoll_fd = sender->epoll_fd,
-        .rpc = sender->replay ? &replaying : &making,
-        .handler = &channel_handler,
-        .context = sender,
-    };
-
-    sender->channels = calloc(options->connections, sizeof *sender->channels);
-    sender->slots = calloc(options->connections * options->streams, sizeof *sender->slots);
-    if (!sender->channels || !sender->slots)
-        return -ENOMEM;
-    for (uint64_t i = 0; i < options->connections; i++) {
-        sender->channels[i] = channel_create(&channel_options);
-        if (!sender->channels[i])
-            return -ENOMEM;
-        sender->channels_live++;
-        for (uint64_t j = 0; j < options->streams; j++)
-            sender->slots[i * options->streams + j].channel = sender->channels[i];
-    }
-    return 0;
-}
-
 static void release(struct sender *sender)
 {
-    for (uint64_t i = 0; sender->channels && i < sender->options->connections; i++)
-        channel_destroy(sender->channels[i]);
-    free(sender->channels);
-    free(sender->slots);
+    sender_destroy_carriers(sender);
     if (sender->signal_fd >= 0)
         close(sender->signal_fd);
     if (sender->epoll_fd >= 0)
@@ -406,7 +328,7 @@ int sender_run(const struct send_options *options, const struct credentials *cre
     if (!result)
         result = render(&sender);
     if (!result)
-        result = create_channels(&sender);
+        result = sender_create_carriers(&sender, sender.replay ? &replaying : &making);
     if (!result)
         run(&sender);
     release(&sender);

@@ -79,6 +79,10 @@ def connection_memory(bench):
     count = bench.settings.connections
     result = Result("connections", f"memory: {amount(count)} idle connections with an open stream")
     with Stage() as stage:
-        tallyd = stage.tallyd(stage.redis(), open_files=count + memory.SPARE_FILES)
+        tallyd = stage.tallyd(
+            stage.redis(),
+            open_files=count + memory.SPARE_FILES,
+            max_connections_per_address=count,
+        )
         memory.connections(result, tallyd, count)
     return [result]

@@ -335,7 +335,7 @@ static void push_http1_is_a_breach(void **state)
 
 static void fail_ends_open_calls_once(void **state)
 {
-    const struct rpc_outcome lost = {GRPC_UNAVAILABLE, "connection lost", false, 0};
+    const struct rpc_outcome lost = {.status = GRPC_UNAVAILABLE, .message = "connection lost"};
     struct pair pair;
 
     open_pair(&pair, state, ANSWER_NOTHING, 30);

@@ -11,7 +11,7 @@ from harness.sender import add
 from harness.tallyd import assert_balance
 
 MIB = 1 << 20
-LIMIT = 30 * MIB
+LIMIT = 28 * MIB
 SLACK = 32 * MIB  # what may come between two looks, and what was asked for before
 OVERFLOW = "__overflow__"
 
@@ -29,7 +29,7 @@ def pressure(tallyd):
 
 def test_new_devices_go_to_overflow_and_totals_stay_exact(redis, start_tallyd, start_sender):
     tallyd = start_tallyd(redis.port, memory_limit_bytes=LIMIT, http_connections=8)
-    n = amount(500_000, 10_000_000)
+    n = amount(700_000, 10_000_000)
     before = start_sender(tallyd.target, n=10_000, devices=100, id_prefix="known-")
     assert before.wait() == 0, before.output
     attack = start_sender(tallyd.target, n=n, devices=n, streams=4)

@@ -61,6 +61,7 @@ struct front {
     struct guest_list here, gone; /* the thread's; `gone` are freed after the events of a round */
     size_t count;                 /* of `here` */
     struct log_limit refused, crowded;
+    _Atomic uint64_t refusals[FRONT_REFUSALS]; /* written by the thread alone */
 
     pthread_mutex_t lock; /* of `guests` and of what front_caller() reads there */
     struct guest *guests[PORTS];
@@ -86,6 +87,16 @@ static void set_guest(struct front *front, uint16_t port, struct guest *guest)
     pthread_mutex_lock(&front->lock);
     front->guests[port] = guest;
     pthread_mutex_unlock(&front->lock);
+}
+
+static void note_refusal(struct front *front, enum front_refusal reason)
+{
+    atomic_fetch_add_explicit(&front->refusals[reason], 1, memory_order_relaxed);
+}
+
+uint64_t front_refused(const struct front *front, enum front_refusal reason)
+{
+    return front ? atomic_load_explicit(&front->refusals[reason], memory_order_relaxed) : 0;
 }
 
 /* ---- Guests --------------------------------------------------------------------------------- */
@@ -130,8 +141,10 @@ static void log_refusal(struct front *front, const struct guest *guest)
     char reason[TLS_ERROR_BYTES];
 
     tls_handshake_error(guest->relay.ssl, reason);
-    if (BIO_number_read(SSL_get_rbio(guest->relay.ssl)) > 0)
-        log_event(LOG_WARN, &about, "no TLS handshake with a client of HTTP: %s", reason);
+    if (BIO_number_read(SSL_get_rbio(guest->relay.ssl)) == 0)
+        return;
+    note_refusal(front, FRONT_REFUSED_TLS);
+    log_event(LOG_WARN, &about, "no TLS handshake with a client of HTTP: %s", reason);
 }
 
 static enum relay_result let_in(struct front *front, struct guest *guest)
@@ -205,6 +218,7 @@ static void welcome(struct front *front, int fd, const struct sockaddr_storage *
     memset(&guest->link, 0, sizeof *guest - offsetof(struct guest, link));
     name_guest(guest, address);
     if (has_too_many(front, guest)) {
+        note_refusal(front, FRONT_REFUSED_ADDRESS);
         log_event(LOG_WARN,
                   &(struct log_about){
                       .kind = "http_crowd", .peer = guest->address, .limit = &front->crowded},
@@ -257,12 +271,14 @@ static void sweep(struct front *front, uint64_t now_ms)
         next = TAILQ_NEXT(guest, link);
         if (!guest->relay.deadline_ms || now_ms < guest->relay.deadline_ms)
             continue;
-        if (guest->relay.stage == RELAY_HANDSHAKE)
+        if (guest->relay.stage == RELAY_HANDSHAKE) {
+            note_refusal(front, FRONT_REFUSED_TLS);
             log_event(LOG_WARN,
                       &(struct log_about){
                           .kind = "http_tls", .peer = guest->address, .limit = &front->refused},
                       "a client of HTTP did not end its TLS handshake within %" PRIu64 " ms",
                       front->options.handshake_timeout_ms);
+        }
         dismiss(front, guest);
     }
     if (front->count < front->options.connections && !atomic_load(&front->stop))

@@ -53,4 +53,13 @@ enum front_caller {
  * http, while it serves that connection. */
 enum front_caller front_caller(struct front *front, int port);
 
+enum front_refusal {
+    FRONT_REFUSED_TLS,     /* the handshake failed, or was not ended in time */
+    FRONT_REFUSED_ADDRESS, /* its address had too many connections */
+    FRONT_REFUSALS
+};
+
+/* How many connections were closed for a reason; 0 when `front` is NULL. Any thread. */
+uint64_t front_refused(const struct front *front, enum front_refusal reason);
+
 #endif

@@ -13,6 +13,7 @@
 #include "common/stats.h"
 #include "http/events.h"
 #include "http/exposition.h"
+#include "http/front.h"
 #include "http/http.h"
 #include "http/peer_metrics.h"
 #include "http/reader.h"
@@ -214,6 +215,12 @@ static void write_http(struct exposition *e, const struct http_shared *shared)
         exposition_labelled(e, "code", responses_code(i), responses_count(shared->responses, i));
     exposition_gauge(e, "tallyd_http_event_listeners", events_listeners(shared->events),
                      "Listeners of /events.");
+    exposition_family(e, "tallyd_http_connections_refused", EXPOSITION_COUNTER,
+                      "HTTP connections over TLS that were closed before a request: the handshake "
+                      "failed or took too long, or their address had too many.");
+    exposition_labelled(e, "reason", "tls", front_refused(shared->front, FRONT_REFUSED_TLS));
+    exposition_labelled(e, "reason", "address",
+                        front_refused(shared->front, FRONT_REFUSED_ADDRESS));
 }
 
 static void write_snapshot(struct exposition *e, struct reader *reader)

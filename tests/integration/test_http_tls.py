@@ -11,7 +11,7 @@ import pytest
 from harness.certificates import Authority, tls_options
 from harness.env import PATIENCE, amount, free_port, have, wait_until
 from harness.http_client import check_problem
-from harness.prometheus import Prometheus
+from harness.prometheus import Prometheus, samples, scrape
 from harness.tallyd import run
 
 HANDSHAKE_MS = 1000 * PATIENCE
@@ -89,6 +89,7 @@ def test_a_plain_request_is_closed_and_logged(over_tls):
             assert ends(connection)
     over_tls.wait_for_log(r"no TLS handshake with a client of HTTP.*peer=127\.0\.0\.1")
     assert over_tls.get("/healthz")[0] == 200
+    assert refused(over_tls, "tls") == 3
 
 
 def test_slow_handshakes_end_and_hold_nobody_up(over_tls):
@@ -116,6 +117,11 @@ def test_an_address_has_its_share(redis, start_tallyd, authority, server):
     for connection in held:
         connection.close()
     wait_until(lambda: answers(tallyd), "a place to be free again")
+    assert refused(tallyd, "address") >= 1
+
+
+def refused(tallyd, reason):
+    return samples(scrape(tallyd)[0])[f'tallyd_http_connections_refused_total{{reason="{reason}"}}']
 
 
 def answers(tallyd):

@@ -23,7 +23,7 @@ COUNTERS = """
     tallyd_batches_resent_blind tallyd_unknown_outcomes tallyd_redis_connects
     tallyd_redis_reconnects tallyd_redis_errors tallyd_redis_rollbacks tallyd_quarantined_fields
     tallyd_worker_cpu_seconds tallyd_worker_received_bytes tallyd_worker_packets
-    tallyd_flusher_cpu_seconds tallyd_http_responses tallyd_snapshot_readings
+    tallyd_flusher_cpu_seconds tallyd_http_responses tallyd_http_connections_refused tallyd_snapshot_readings
     tallyd_snapshot_failures process_cpu_seconds tallyd_connections_refused
     tallyd_connections_aged tallyd_streams_refused tallyd_streams_expired
     tallyd_streams_not_allowed tallyd_service_calls_opened tallyd_reloads

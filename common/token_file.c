@@ -114,6 +114,7 @@ static int parse_name(const struct parser *parser, struct text word, struct toke
                     "a name has 1 to %d letters, digits, \"-\", \"_\" or \".\", and does not begin "
                     "with " TOKEN_SECRET_PREFIX,
                     TOKEN_FILE_NAME_BYTES);
+    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): a name has a length */
     memcpy(entry->name, word.bytes, word.length);
     return 0;
 }
@@ -133,6 +134,7 @@ static int parse_rights(const struct parser *parser, struct text word, struct to
         word.bytes += one.length + !!comma;
         word.length -= one.length + !!comma;
     }
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): add_entry() has set it */
     if (word.length || !entry->rights)
         return fail(parser, "after the name come rights: ingest, read or admin, each once, with "
                             "commas and no blanks between them");

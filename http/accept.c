@@ -44,6 +44,7 @@ static bool next(struct span *rest, char separator, struct span *part)
 
 static bool is(struct span span, const char *text)
 {
+    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): what has a length has a start */
     return span.length == strlen(text) && !strncasecmp(span.start, text, span.length);
 }
 
@@ -106,6 +107,7 @@ static int closeness(const struct range *range, const struct accept_form *form)
             return 3;
         return !form->version || is(range->version, form->version) ? 4 : 0;
     }
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): what has a length has a start */
     if (range->name.length == major + 1 && range->name.start[major] == '*' &&
         !strncasecmp(range->name.start, form->type, major))
         return 2;

@@ -62,6 +62,7 @@ int count_order(const struct snapshot_entry *entries, size_t length, uint32_t *o
         order[i] = (uint32_t)i;
     if (!differing) /* none of one device either, nor of none */
         return 0;
+    /* NOLINTNEXTLINE(clang-analyzer-optin.portability.UnixAPI): so there are two at least */
     other = to = malloc(length * sizeof *other);
     if (!other)
         return -ENOMEM;

@@ -188,7 +188,8 @@ static void name_guest(struct guest *guest, const struct sockaddr_storage *addre
 
     if (family == AF_INET)
         bytes = &((const struct sockaddr_in *)address)->sin_addr;
-    else if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
+    else if (IN6_IS_ADDR_V4MAPPED(
+                 &v6->sin6_addr)) /* NOLINT(clang-analyzer-core.*): accept set it */
         bytes = v6->sin6_addr.s6_addr + 12, family = AF_INET;
     inet_ntop(family, bytes, guest->address, sizeof guest->address);
     memcpy(guest->network, bytes, family == AF_INET ? 4 : NETWORK_BYTES);
@@ -239,7 +240,7 @@ static void welcome(struct front *front, int fd, const struct sockaddr_storage *
 static void accept_some(struct front *front)
 {
     for (int i = 0; i < ACCEPTS; i++) {
-        struct sockaddr_storage address;
+        struct sockaddr_storage address = {0};
         socklen_t length = sizeof address;
         int fd;
 

@@ -40,7 +40,7 @@ int local_socket_reach(uint16_t port, uint16_t *own_port)
     struct sockaddr_in there = {.sin_family = AF_INET,
                                 .sin_port = htons(port),
                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)},
-                       here;
+                       here = {0};
     socklen_t length = sizeof here;
     const int on = 1;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), error;

@@ -115,7 +115,7 @@ bool grpc_is_proto_type(const uint8_t *value, size_t length)
 int grpc_parse_timeout(const uint8_t *value, size_t length, uint64_t *ms)
 {
     static const struct {
-        char unit;
+        uint8_t unit;
         uint64_t times_ms, per_ms;
     } units[] = {
         {'H', 3600000, 1}, {'M', 60000, 1}, {'S', 1000, 1},

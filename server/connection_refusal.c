@@ -17,7 +17,7 @@
 
 const char *connection_peer(const struct connection *connection, char peer[CONNECTION_PEER_BYTES])
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t length = sizeof address;
 
     snprintf(peer, CONNECTION_PEER_BYTES, "?");

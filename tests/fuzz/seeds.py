@@ -16,6 +16,14 @@ LIES, TRUE = bytes([1, 0]), bytes([0, 0x21])
 FIRST = bytes(4)
 LIE = bytes([10])  # one of the answers in fake_redis.c's lie(), whose index is behind it
 
+# For session: a step is a byte that picks it, one for its details, and what some take besides.
+STEPS, BYTES, NO_PREFACE = bytes([0, 0]), bytes([1, 0]), bytes([3, 0])
+SLICED = bytes([0, 0x17])
+OPEN, OPEN_GZIP, OPEN_1S, OPEN_EMPTY = b"\0\0", b"\0\2", b"\0\3", b"\0\x80"
+PACKETS, CUT_PACKETS, LAST_PACKETS = b"\1\0\7", b"\3\1\3", b"\4\2\5"
+CUT, COMMIT, SEND = b"\x0b\0", b"\x0c\0", b"\x0f\0"
+HTTP1 = b"GET /metrics HTTP/1.1\r\n\r\n"
+
 SEEDS = {
     "query": {
         "empty": QUERY,
@@ -114,6 +122,36 @@ SEEDS = {
         "token_unknown_field": TOKENS + TOKEN + b" colour=red",
         "token_line_at_limit": TOKENS + TOKEN + b" " * (1024 - len(TOKEN)),
         "token_line_past_limit": TOKENS + TOKEN + b" " * (1025 - len(TOKEN)),
+    },
+    "session": {
+        "greeting": STEPS,
+        "one_stream": STEPS + OPEN + PACKETS + LAST_PACKETS + CUT + COMMIT,
+        "empty_stream": STEPS + OPEN_EMPTY + CUT + COMMIT,
+        "sliced": SLICED + OPEN + CUT_PACKETS + CUT_PACKETS + LAST_PACKETS,
+        "gzip": STEPS + OPEN_GZIP + PACKETS + CUT_PACKETS + LAST_PACKETS,
+        "two_streams": STEPS + OPEN + OPEN + b"\1\0\3\1\1\3\4\0\1\4\1\1" + CUT + COMMIT,
+        "cut_between": STEPS + OPEN + PACKETS + CUT + PACKETS + COMMIT + LAST_PACKETS,
+        "ends_inside_packet": STEPS + OPEN + b"\5\1\2" + CUT + COMMIT,
+        "trailers": STEPS + OPEN + PACKETS + b"\7\0",
+        "reset": STEPS + OPEN + PACKETS + b"\x08\0" + SEND,
+        "continuation": STEPS + b"\0\x40" + LAST_PACKETS,
+        "padded": STEPS + OPEN + b"\4\x21\5",
+        "past_max_streams": STEPS + OPEN * 10 + SEND + LAST_PACKETS * 3,
+        "deadline": STEPS + OPEN_1S + PACKETS + b"\x0d\xff" + CUT + COMMIT,
+        "stall": STEPS + OPEN + CUT_PACKETS + b"\x0d\xff",
+        "interrupted": STEPS + OPEN + PACKETS + b"\x0e\x20" + CUT + COMMIT,
+        "drained": STEPS + OPEN + PACKETS + b"\x0e\x18" + LAST_PACKETS,
+        "control_frames": STEPS + OPEN + b"".join(bytes([9, i]) for i in range(8)) + LAST_PACKETS,
+        "get": STEPS + b"\0\1" + LAST_PACKETS,
+        "no_method": STEPS + b"\0\x0c" + LAST_PACKETS,
+        "health_check": STEPS + b"\0\x8d",
+        "health_watch": STEPS + b"\0\x0e\6\x10" + SEND,
+        "reflection": STEPS + b"\0\x0f" + LAST_PACKETS,
+        "any_frame": STEPS + OPEN + b"\x0a\x48\0\1\1" + bytes(8),
+        "any_bytes": STEPS + b"\x0a\x09\0\0\0" + b"\0\0\0\3\0\0\0\0\1",
+        "http1": NO_PREFACE + HTTP1,
+        "frames_only": BYTES + b"\0\0\4\x08\0\0\0\0\0\0\0\0\0",
+        **{f"bad_packet_{i}": STEPS + OPEN + PACKETS + bytes([6, 16 * i]) for i in range(7)},
     },
     "redis_reply": {
         "all_goes_well": TRUE,

@@ -5,8 +5,8 @@ import subprocess
 import threading
 
 import pytest
-from harness import grpc_client
-from harness.env import free_port, have, wait_until
+from harness import grpc_client, tokens
+from harness.env import ROOT, free_port, have, wait_until
 from harness.prometheus import OPENMETRICS, Prometheus, scrape
 from harness.redis_server import KEY
 
@@ -123,3 +123,27 @@ def test_prometheus_reads_both_forms(redis, start_tallyd, closing, tmp_path):
     bounds = prometheus.query("count by (job) (count by (job, le) (tallyd_batch_devices_bucket))")
     assert [value for _, value in bounds] == [8, 8]
     assert len(prometheus.query("count by (le) (tallyd_batch_devices_bucket)")) == 8
+
+
+def test_prometheus_brings_its_token(redis, start_tallyd, closing, tmp_path):
+    """With the shipped configuration, the comment taken off."""
+    if not have("prometheus"):
+        pytest.skip("prometheus is not installed")
+    file = tmp_path / "tokens"
+    token = tokens.add(file, "prometheus", "read")
+    tallyd = start_tallyd(redis.port, token_file=file)
+    shipped = (ROOT / "deploy/prometheus/prometheus.yml").read_text()
+    commented = "    # authorization:\n    #   credentials_file: token\n"
+    assert commented in shipped
+    (tmp_path / "prometheus.yml").write_text(
+        shipped.replace(commented, commented.replace("# ", "")).replace("interval: 5s", "interval: 1s")
+    )
+    (tmp_path / "targets").mkdir()
+    (tmp_path / "targets/tallyd.yml").write_text(f"- targets: ['127.0.0.1:{tallyd.http_port}']\n")
+    (tmp_path / "token").write_text("tally_" + 43 * "x" + "\n")
+    prometheus = closing(Prometheus(tmp_path)).start()
+    wait_until(lambda: prometheus.query("up == 0"), "a scrape to be refused", timeout=30)
+    (tmp_path / "token").write_text(token + "\n")
+    wait_until(lambda: prometheus.query("up == 1"), "a scrape to succeed", timeout=30)
+    wait_until(lambda: prometheus.query('tallyd_http_responses_total{code="401"} > 0'),
+               "the refused scrapes", timeout=30)

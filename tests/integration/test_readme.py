@@ -70,10 +70,42 @@ def shell_commands(block):
     return block.replace("\\\n", " ").splitlines()
 
 
+def run_as_printed(line, tallyd, redis, directory):
+    """A command of a block that is tried in a directory of its own."""
+    line = aimed_at(tallyd, redis, line) if tallyd else line
+    line = line.replace("build/", f"{BUILD}/")
+    if tallyd:
+        line = line.replace("tally-send ", f"tally-send --target {tallyd.target} ")
+        line = line.replace("$(pidof tallyd)", str(tallyd.process.pid))
+    return subprocess.run(
+        ["bash", "-c", "umask 077; " + line], cwd=directory, capture_output=True, text=True,
+        timeout=120, check=False
+    )
+
+
+def test_the_printed_tokens_work(redis, start_tallyd, tmp_path):
+    making, using = (block.splitlines() for block in blocks("bash") if " --token-file " in block)
+    assert making[-1] == "build/tallyd --token-file tokens &"
+    for line in making[:-1]:
+        done = run_as_printed(line, None, redis, tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert "kitchen/" in done.stdout and "graphs" in done.stdout
+    tallyd = start_tallyd(redis.port, token_file=tmp_path / "tokens", http_refresh_ms=0)
+    for line in using:
+        done = run_as_printed(line, tallyd, redis, tmp_path)
+        assert done.returncode == 0, done.stderr
+        if line.startswith("curl"):
+            assert "kitchen/" in done.stdout
+    tallyd.wait_for_log("read again")
+    assert run_as_printed(using[0], tallyd, redis, tmp_path).returncode != 0
+
+
 def test_the_printed_tls_works(redis, start_tallyd, tmp_path):
     if not have("openssl"):
         pytest.skip("openssl is not installed")
-    make_and_try, mutual = (shell_commands(block) for block in blocks("bash"))
+    make_and_try, mutual = (
+        shell_commands(block) for block in blocks("bash") if "openssl" in block
+    )
     *make, start, send, read = make_and_try
 
     def run_aimed(tallyd, command):

@@ -23,6 +23,7 @@
 #include "http/request.h"
 #include "http/responses.h"
 #include "http/router.h"
+#include "http/warden.h"
 
 #include <civetweb.h>
 #include <errno.h>
@@ -55,11 +56,31 @@ struct http_server {
     char complaint[192]; /* the first thing that civetweb said while it started; else "" */
 };
 
-static int on_request(struct mg_connection *connection)
+static int on_connection(const struct mg_connection *connection, void **data)
 {
     const struct http_server *server = mg_get_user_data(mg_get_context(connection));
 
-    return router_handle(connection, &server->shared);
+    (void)data;
+    warden_note_opened(server->shared.warden);
+    return 0;
+}
+
+static void on_closed(const struct mg_connection *connection)
+{
+    const struct http_server *server = mg_get_user_data(mg_get_context(connection));
+
+    warden_note_closed(server->shared.warden);
+}
+
+static int on_request(struct mg_connection *connection)
+{
+    const struct http_server *server = mg_get_user_data(mg_get_context(connection));
+    int status, port = mg_get_request_info(connection)->remote_port;
+
+    warden_note_request(server->shared.warden, port);
+    status = router_handle(connection, &server->shared);
+    warden_note_answered(server->shared.warden, port);
+    return status;
 }
 
 static int on_unreadable(struct mg_connection *connection, int status, const char *message)
@@ -152,13 +173,15 @@ static void explain_failure(const struct http_server *server, char error[HTTP_ER
 static int start_civetweb(struct http_server *server, char error[HTTP_ERROR_BYTES])
 {
     static const struct mg_callbacks callbacks = {
+        .init_connection = on_connection,
+        .connection_closed = on_closed,
         .begin_request = on_request,
         .http_error = on_unreadable,
         .log_message = on_message,
         .init_thread = on_thread_start,
     };
     uint64_t request_bytes = REQUEST_HEAD_BYTES + 3 * server->options.max_device_id_bytes;
-    char request_text[24], threads_text[24];
+    char request_text[24], threads_text[24], timeout_text[24];
     /* A name and its value a line. */
     /* clang-format off */
     const char *const options[] = {
@@ -167,7 +190,7 @@ static int start_civetweb(struct http_server *server, char error[HTTP_ERROR_BYTE
         "connection_queue", threads_text, /* taken, and not yet by a thread */
         "listen_backlog", "1024",
         "max_request_size", request_text,
-        "request_timeout_ms", "10000",   /* for the head of a request, and for a stalled write */
+        "request_timeout_ms", timeout_text, /* for a head, all in all, and for a stalled write */
         "enable_keep_alive", "yes",
         "keep_alive_timeout_ms", "500",  /* an idle connection holds a thread */
         "tcp_nodelay", "1",
@@ -180,6 +203,7 @@ static int start_civetweb(struct http_server *server, char error[HTTP_ERROR_BYTE
 
     snprintf(request_text, sizeof request_text, "%" PRIu64,
              request_bytes < REQUEST_MAX_BYTES ? request_bytes : REQUEST_MAX_BYTES);
+    snprintf(timeout_text, sizeof timeout_text, "%" PRIu64, server->options.handshake_timeout_ms);
     snprintf(threads_text, sizeof threads_text, "%" PRIu64, server->options.connections);
     server->starter = pthread_self();
     sigfillset(&all);
@@ -237,11 +261,27 @@ static int start_front(struct http_server *server, char error[HTTP_ERROR_BYTES])
     return result;
 }
 
+static int start_warden(struct http_server *server, char error[HTTP_ERROR_BYTES])
+{
+    int result = warden_start(server->shared.warden, server->port);
+
+    if (!result)
+        return 0;
+    snprintf(error, HTTP_ERROR_BYTES, "HTTP cannot start: %s", strerror(-result));
+    mg_stop(server->civetweb);
+    return result;
+}
+
 /* Everything that requests need. Returns 0 or a negative errno. */
 static int create_shared(struct http_server *server)
 {
     struct http_options *options = &server->options;
     struct http_shared *shared = &server->shared;
+    const struct warden_options warden = {
+        .threads = options->connections,
+        .per_address = options->tls ? 0 : options->connections_per_address, /* the front's then */
+        .stall_timeout_ms = options->stall_timeout_ms,
+    };
 
     shared->options = options;
     shared->started_ms = clock_now_ms();
@@ -259,6 +299,9 @@ static int create_shared(struct http_server *server)
     shared->rates = rates_create(options->workers, options->worker_count);
     if (!shared->rates)
         return -errno;
+    shared->warden = warden_create(&warden);
+    if (!shared->warden)
+        return -ENOMEM;
     shared->events = events_create(shared);
     return shared->events ? 0 : -errno;
 }
@@ -268,6 +311,7 @@ static void destroy(struct http_server *server)
     struct http_shared *shared = &server->shared;
 
     front_destroy(shared->front);
+    warden_destroy(shared->warden);
     events_destroy(shared->events);
     rates_destroy(shared->rates);
     reader_destroy(shared->reader);
@@ -306,7 +350,7 @@ struct http_server *http_start(const struct http_options *options, char error[HT
         goto err;
     }
     if (create_front(server, error) || render_address(server, error) ||
-        start_civetweb(server, error) || start_front(server, error))
+        start_civetweb(server, error) || start_front(server, error) || start_warden(server, error))
         goto err;
     return server;
 

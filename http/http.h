@@ -63,6 +63,7 @@ struct http_options {
     struct tls *tls; /* speak TLS only; NULL: none */
     uint64_t handshake_timeout_ms;
     uint64_t connections_per_address;
+    uint64_t stall_timeout_ms; /* see http/warden.h */
 };
 
 /* Reads a list of public paths, as http_options has it, and forgets it. Returns 0, or -EINVAL with

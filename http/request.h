@@ -21,6 +21,7 @@ struct mg_connection;
 struct rates;
 struct reader;
 struct response_counts;
+struct warden;
 
 /* What all requests share; it outlives them. */
 struct http_shared {
@@ -30,6 +31,7 @@ struct http_shared {
     struct rates *rates;   /* packets a second, over the last minutes */
     struct events *events; /* the listeners of /events */
     struct health *health;
+    struct warden *warden;             /* of connections */
     struct front *front;               /* through which all come; NULL: no TLS */
     struct response_counts *responses; /* by status */
     uint64_t etag_seed;                /* random, so that no ETag outlives the process */

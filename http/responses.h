@@ -10,7 +10,8 @@
 #include <stdint.h>
 
 /* The statuses that have a count of their own; all others share one. */
-#define RESPONSES_STATUSES(X) X(200) X(202) X(304) X(400) X(401) X(403) X(404) X(405) X(500) X(503)
+#define RESPONSES_STATUSES(X)                                                                      \
+    X(200) X(202) X(304) X(400) X(401) X(403) X(404) X(405) X(414) X(431) X(500) X(503)
 
 #define RESPONSES_ONE(status) +1
 #define RESPONSES_COUNTS      (RESPONSES_STATUSES(RESPONSES_ONE) + 1)

@@ -26,7 +26,8 @@
 #include <stddef.h>
 #include <string.h>
 
-#define CIVETWEB_MAX_HEADERS 64 /* of a request; it drops what comes behind */
+#define PATH_BYTES           1024 /* of a path, beside a device id in it */
+#define CIVETWEB_MAX_HEADERS 64   /* of a request; it drops what comes behind */
 
 struct route {
     const char *path;
@@ -128,12 +129,39 @@ static int admit(struct request *request, const struct route *route)
     return status ? status : auth_admit(request, route->changes ? TOKEN_ADMIN : TOKEN_READ);
 }
 
+/* What HTTP/1.1 asks of a request: exactly one Host. Who sends two hopes that a proxy and this
+ * server choose different ones. */
+static bool names_one_host(const struct mg_request_info *info)
+{
+    int hosts = 0;
+
+    for (int i = 0; i < info->num_headers; i++)
+        hosts += !strcasecmp(info->http_headers[i].name, "Host");
+    return hosts == 1;
+}
+
+/* Refuses what is too large, or not whole. Returns the status of the answer, or 0. */
+static int refuse_odd(struct request *request, const struct mg_request_info *info)
+{
+    size_t path_max = PATH_BYTES + 3 * request->shared->options->max_device_id_bytes;
+
+    if (info->num_headers >= CIVETWEB_MAX_HEADERS)
+        return reply_problem(request, 431, "more than %d headers", CIVETWEB_MAX_HEADERS - 1);
+    if (strlen(request->path) > path_max)
+        return reply_problem(request, 414, "the path has more than %zu bytes", path_max);
+    if (!request->http10 && !names_one_host(info))
+        return reply_problem(request, 400, "there must be exactly one Host header");
+    return 0;
+}
+
 static int answer(struct request *request, const struct mg_request_info *info)
 {
     const struct route *route = find_served(request);
     bool changes = route && route->changes;
-    int status;
+    int status = refuse_odd(request, info);
 
+    if (status)
+        return status;
     if (!is_method_served(request, route, info->request_method)) {
         reply_header(request, "Allow: %s", changes ? "POST" : "GET, HEAD");
         return reply_problem(request, 405, "only %s served here",
@@ -218,5 +246,7 @@ void router_handle_unreadable(struct mg_connection *connection, const struct htt
     struct request request = {.connection = connection, .shared = shared};
 
     mg_disable_connection_keep_alive(connection);
+    if (strcmp(message, "Malformed message") == 0) /* civetweb tells no difference */
+        message = "the head of the request is malformed, or too long";
     responses_note(shared->responses, reply_problem(&request, status, "%s", message));
 }

@@ -20,6 +20,7 @@
 #include "http/request.h"
 #include "http/responses.h"
 #include "http/token_metrics.h"
+#include "http/warden.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -209,10 +210,22 @@ static void write_state(struct exposition *e, const struct http_options *options
 
 static void write_http(struct exposition *e, const struct http_shared *shared)
 {
+    const struct warden_figures figures = warden_figures(shared->warden);
+
     exposition_family(e, "tallyd_http_responses", EXPOSITION_COUNTER,
                       "HTTP answers, by their status.");
     for (size_t i = 0; i < RESPONSES_COUNTS; i++)
         exposition_labelled(e, "code", responses_code(i), responses_count(shared->responses, i));
+    exposition_gauge(e, "tallyd_http_connections", figures.connections,
+                     "HTTP connections that have a thread.");
+    exposition_gauge(e, "tallyd_http_connections_limit", shared->options->connections,
+                     "Threads for HTTP connections: --http-connections.");
+    exposition_family(e, "tallyd_http_connections_shut", EXPOSITION_COUNTER,
+                      "HTTP connections closed: too many of one address, without a request when "
+                      "hardly a thread was left, or because the client did not read its answer.");
+    exposition_labelled(e, "reason", "address", figures.shut_address);
+    exposition_labelled(e, "reason", "crowd", figures.shut_crowd);
+    exposition_labelled(e, "reason", "stall", figures.shut_stall);
     exposition_gauge(e, "tallyd_http_event_listeners", events_listeners(shared->events),
                      "Listeners of /events.");
     exposition_family(e, "tallyd_http_connections_refused", EXPOSITION_COUNTER,

@@ -109,7 +109,9 @@ static const struct opt_row rows[] = {
            "streams of one connection at a time"),
     NUMBER(handshake_timeout_ms, "handshake-timeout-ms", "HANDSHAKE_TIMEOUT_MS", "10000", 1,
            3600000,
-           "milliseconds for a TLS handshake and the HTTP/2 preface, and for any header block"),
+           "milliseconds for a TLS handshake and the HTTP/2 preface, for any header block, and for "
+           "the "
+           "head of an HTTP request"),
     NUMBER(stall_timeout_ms, "stall-timeout-ms", "STALL_TIMEOUT_MS", "60000", 1, 86400000,
            "milliseconds without progress after which a peer that does not read is cut off, and a "
            "stream that stopped inside a packet is ended"),

@@ -23,7 +23,8 @@ COUNTERS = """
     tallyd_batches_resent_blind tallyd_unknown_outcomes tallyd_redis_connects
     tallyd_redis_reconnects tallyd_redis_errors tallyd_redis_rollbacks tallyd_quarantined_fields
     tallyd_worker_cpu_seconds tallyd_worker_received_bytes tallyd_worker_packets
-    tallyd_flusher_cpu_seconds tallyd_http_responses tallyd_http_connections_refused tallyd_snapshot_readings
+    tallyd_flusher_cpu_seconds tallyd_http_responses tallyd_http_connections_refused
+    tallyd_http_connections_shut tallyd_snapshot_readings
     tallyd_snapshot_failures process_cpu_seconds tallyd_connections_refused
     tallyd_connections_aged tallyd_streams_refused tallyd_streams_expired
     tallyd_streams_not_allowed tallyd_service_calls_opened tallyd_reloads
@@ -35,7 +36,7 @@ GAUGES = """
     tallyd_snapshot_devices tallyd_snapshot_bytes tallyd_snapshot_age_seconds
     tallyd_snapshot_duration_seconds process_resident_memory_bytes process_virtual_memory_bytes
     process_open_fds process_max_fds process_start_time_seconds tallyd_connections_limit
-    tallyd_tls_certificate_expiry_seconds tallyd_service_calls tallyd_memory_pressure tallyd_memory_limit_bytes
+    tallyd_http_connections tallyd_http_connections_limit tallyd_tls_certificate_expiry_seconds tallyd_service_calls tallyd_memory_pressure tallyd_memory_limit_bytes
 """.split()
 HISTOGRAMS = ["tallyd_commit_duration_seconds", "tallyd_batch_devices"]
 INFOS = ["tallyd_build", "tallyd_instance"]

@@ -14,6 +14,9 @@
 /* A stream's HTTP/2 window: TCP's shall not be the smaller one. */
 #define RECEIVE_BUFFER_BYTES (4 << 20)
 
+/* What the kernel holds for a peer that does not read; it doubles this for its own use. */
+#define SEND_BUFFER_BYTES (64 << 10)
+
 static socklen_t make_address(const char *text, uint16_t port, struct sockaddr_storage *out)
 {
     struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
@@ -49,6 +52,18 @@ static void enlarge_receive_buffer(int fd)
     setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof one);
 }
 
+/*
+ * Bounds what is unsent. Left to itself the kernel takes up to 4 MiB of answers for each connection
+ * (net.ipv4.tcp_wmem) before anybody sees that its peer does not read. Acks are a few bytes: 64 KiB
+ * are hundreds of them, and round trips of any length are no matter.
+ */
+static void bound_send_buffer(int fd)
+{
+    int bytes = SEND_BUFFER_BYTES;
+
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+}
+
 int listener_open(const char *address, uint16_t port)
 {
     struct sockaddr_storage where;
@@ -63,6 +78,7 @@ int listener_open(const char *address, uint16_t port)
     /* So that a restart need not wait for the connections of the last run to time out. */
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     enlarge_receive_buffer(fd);
+    bound_send_buffer(fd);
     if (bind(fd, (struct sockaddr *)&where, length) || listen(fd, BACKLOG)) {
         error = -errno;
         close(fd);

@@ -8,8 +8,9 @@
  * machine's order and its bytes; then flags, the first stream id, the number of places in the unit
  * that hold a stream id, and the places. The id grows by 2 with each unit. Flag 1: does not read.
  * Flag 2: a connection ends behind its opening, and the next one follows. Connections that the
- * server closes are made anew. At the end it prints what it did as JSON. Loopback only, and never
- * longer than a minute.
+ * server closes are made anew. They come from 127.0.0.2, so that bounds of an address are not those
+ * of other clients. At the end it prints what it did as JSON. Loopback only, and never longer than
+ * a minute.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -115,12 +116,22 @@ static void connect_peer(struct peer *peer, const struct attack *attack)
         .sin_port = htons(attack->port),
         .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
     };
+    struct sockaddr_in own = {
+        .sin_family = AF_INET,
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1),
+    };
     struct linger at_once = {1, 0}; /* no port is kept waiting */
+    int least = 1, yes = 1;
 
     peer->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     if (peer->fd < 0)
         die("socket");
     setsockopt(peer->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    if (attack->flags & DEAF) /* the server's answers soon find no room */
+        setsockopt(peer->fd, SOL_SOCKET, SO_RCVBUF, &least, sizeof least);
+    setsockopt(peer->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes);
+    if (bind(peer->fd, (struct sockaddr *)&own, sizeof own))
+        die("bind");
     if (connect(peer->fd, (struct sockaddr *)&server, sizeof server) && errno != EINPROGRESS) {
         failures++;
         close(peer->fd);

@@ -86,6 +86,34 @@ static void bytes_with_one_bit_flipped_turn_half_the_hash(void **state)
     }
 }
 
+/* Hash flooding: who knew the key of one process could make ids that all fall into one bucket of
+ * its index. The key of the next process, drawn at random as all are (server.c), spreads them. */
+static void ids_that_collide_under_one_key_spread_under_another(void **state)
+{
+    enum { COLLIDING = 512, BITS = 10, SIZE = 1 << BITS };
+    static const struct hash_key others[] = {{1, 2},
+                                             {0x0123456789abcdeeu, 0xfedcba9876543210u},
+                                             {0x853c49e6748fea9bu, 0xda3e39cb94b95bdbu}};
+    unsigned buckets[ARRAY_LENGTH(others)][SIZE] = {{0}};
+    unsigned found = 0;
+
+    (void)state;
+    for (unsigned i = 0; found < COLLIDING; i++) {
+        char id[32];
+        size_t length = (size_t)snprintf(id, sizeof id, "dev-%u", i);
+
+        if (hash_bytes(&key, id, length) % SIZE != 0)
+            continue;
+        found++;
+        for (size_t k = 0; k < ARRAY_LENGTH(others); k++)
+            buckets[k][hash_bytes(&others[k], id, length) % SIZE]++;
+    }
+    for (size_t k = 0; k < ARRAY_LENGTH(others); k++) {
+        for (unsigned b = 0; b < SIZE; b++)
+            assert_in_range(buckets[k][b], 0, 8); /* 9 of 512 in one of 1,024: 1 in 10^7 */
+    }
+}
+
 /* Chi-squared over 2^12 buckets of 2^18 ids. For 4095 degrees of freedom its mean is 4095 and its
  * standard deviation 90.5; six of these to either side leave a good hash no chance to fail. */
 #define BUCKET_BITS 12
@@ -132,6 +160,7 @@ int main(void)
         cmocka_unit_test(bytes_of_each_length_hash_differently),
         cmocka_unit_test(bytes_under_another_key_hash_differently),
         cmocka_unit_test(bytes_with_one_bit_flipped_turn_half_the_hash),
+        cmocka_unit_test(ids_that_collide_under_one_key_spread_under_another),
         cmocka_unit_test(bytes_of_sequential_ids_spread_evenly),
     };
 

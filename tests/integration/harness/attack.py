@@ -96,7 +96,9 @@ def descriptors(tallyd):
 
 
 def totals(tallyd):
-    return tallyd.stats()["totals"]
+    """All counters, those of the workers in sum."""
+    stats = tallyd.stats()
+    return stats["main"] | stats["totals"]
 
 
 class Siege:

@@ -2,6 +2,7 @@
 from pathlib import Path
 
 import pytest
+from harness.certificates import Authority, tls_options
 from harness.env import BUILD, have, wait_until
 from harness.proxy import Proxy
 from harness.redis_server import Redis
@@ -62,20 +63,27 @@ def tallyd(redis, start_tallyd):
     return start_tallyd(redis.port)
 
 
-@pytest.fixture(scope="module")
-def h2_port(tmp_path_factory):
-    """The gRPC port of a tallyd that serves all tests of a file: for those that ask many small
-    questions of HTTP/2, each on a connection of its own. Pings may come as often as they like."""
-    if not have("redis-server"):
-        pytest.skip("redis-server is not installed")
+@pytest.fixture(scope="module", params=["plain", "tls"])
+def h2_port(tmp_path_factory, request):
+    """The gRPC port of a tallyd that serves all tests of a file, once without TLS and once with:
+    for those that ask many small questions of HTTP/2, each on a connection of its own,
+    Raw(*h2_port). Pings may come as often as they like."""
+    for tool in ("redis-server", "openssl"):
+        if not have(tool):
+            pytest.skip(f"{tool} is not installed")
     directory = tmp_path_factory.mktemp("h2")
     (directory / "redis").mkdir()
     redis = Redis(directory / "redis")
-    tallyd = Tallyd(directory, redis.port, keepalive_min_ping_ms=0)
+    options, context = {}, None
+    if request.param == "tls":
+        authority = Authority(directory)
+        options = tls_options(authority, authority.issue("server"))
+        context = authority.context(protocols=["h2"])
+    tallyd = Tallyd(directory, redis.port, keepalive_min_ping_ms=0, **options)
     try:
         redis.start()
         tallyd.start()
-        yield tallyd.grpc_port
+        yield tallyd.grpc_port, context
         wait_until(lambda: _open_connections(tallyd.stats()) == 0, "all connections closed")
         stats = tallyd.stats()
         assert_balance(stats)

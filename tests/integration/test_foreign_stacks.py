@@ -4,7 +4,9 @@ import time
 from collections import Counter
 
 import pytest
-from harness.env import SANITIZED, amount, wait_until
+from harness import tokens
+from harness.certificates import Authority, tls_options
+from harness.env import LONG, SANITIZED, amount, have, wait_until
 from harness.foreign import (
     CANCELLED,
     DEADLINE_EXCEEDED,
@@ -14,6 +16,8 @@ from harness.foreign import (
     OK,
     RESOURCE_EXHAUSTED,
     STACKS,
+    UNAUTHENTICATED,
+    UNAVAILABLE,
     UNIMPLEMENTED,
     Stack,
     call,
@@ -139,9 +143,49 @@ def test_a_drain_sends_clients_to_another_server(stack, redis, start_tallyd):
 
 @pytest.mark.skipif(SANITIZED, reason="a sanitizer is too slow for times as short as these")
 def test_pings_as_often_as_is_allowed_are_answered(stack, redis, start_tallyd):
-    if stack.name == "grpc-go":
-        pytest.skip("grpc-go pings no more often than every ten seconds")
-    server = start_tallyd(redis.port, keepalive_min_ping_ms=300)
-    (result,) = stack.play([server.target], [some("d", hold_ms=3000)], keepalive_ms=600)
+    if stack.name == "grpc-go" and not LONG:
+        pytest.skip("grpc-go pings no more often than every ten seconds; TALLYD_LONG=1 waits")
+    every_ms, allowed_ms = (10_000, 10_000) if stack.name == "grpc-go" else (600, 600)
+    server = start_tallyd(redis.port, keepalive_min_ping_ms=allowed_ms)
+    calls = [some("d", hold_ms=5 * every_ms, deadline_ms=10 * every_ms)]
+    (result,) = stack.finish(stack.start([server.target], calls, keepalive_ms=every_ms), 100)
     assert (result.code, result.received) == (OK, 5), result
     assert server.stats()["totals"]["bad_peers"] == 0
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer is too slow for times as short as these")
+def test_pings_too_often_are_told_so(stack, redis, start_tallyd):
+    if stack.name == "grpc-go":
+        pytest.skip("grpc-go pings no more often than every ten seconds")
+    server = start_tallyd(redis.port, keepalive_min_ping_ms=60_000)
+    (result,) = stack.play([server.target], [some("d", hold_ms=4000)], keepalive_ms=300)
+    # grpc-js has a status of its own for ENHANCE_YOUR_CALM.
+    assert result.code == (RESOURCE_EXHAUSTED if stack.name == "grpc-js" else UNAVAILABLE), result
+    assert server.stats()["totals"]["bad_peer_pings"] >= 1
+    assert_same(redis.totals(), {"d": 5})
+
+
+def test_connections_that_have_their_age_are_made_anew(stack, redis, start_tallyd):
+    """The client comes again by itself, and no call notices."""
+    server = start_tallyd(redis.port, max_connection_age_ms=400)
+    calls = [some(f"d{i}", 10, hold_ms=100, times=30, pause_ms=10) for i in range(3)]
+    results = stack.play([server.target], calls)
+    assert {(r.code, r.received) for r in results} == {(OK, 10)}, results
+    assert_same(redis.totals(), {f"d{i}": 300 for i in range(3)})
+    assert server.stats()["totals"]["connections_aged"] >= 2
+
+
+def test_tls_and_tokens(stack, redis, start_tallyd, tmp_path):
+    if not have("openssl"):
+        pytest.skip("openssl is not installed")
+    authority, file = Authority(tmp_path), tmp_path / "tokens"
+    token = tokens.add(file, "north", "ingest")
+    server = start_tallyd(redis.port, token_file=file, **tls_options(authority,
+                                                                     authority.issue("server")))
+    target = f"localhost:{server.grpc_port}"
+    calls = [some("d", 100, metadata=tokens.bearer(token)), some("d"),
+             some("d", metadata=tokens.bearer("tally_" + "x" * 43))]
+    results = stack.play([target], calls, ca=str(authority.path))
+    assert (results[0].code, results[0].received) == (OK, 100), results
+    assert [r.code for r in results[1:]] == [UNAUTHENTICATED] * 2
+    assert_same(redis.totals(), {"d": 100})

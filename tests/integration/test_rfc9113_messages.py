@@ -219,13 +219,13 @@ CASES = rfc9113.unique([PSEUDO, FIELDS, CONTENT_LENGTH, TRAILERS, HPACK])
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_message(h2_port, case):
-    with Raw(h2_port) as client:
+    with Raw(*h2_port) as client:
         rfc9113.check(client, case)
 
 
 def test_a_malformed_request_keeps_both_tables_in_step(h2_port):
     """8.1.1 ends the stream, and the connection's compression goes on (4.3)."""
-    with Raw(h2_port) as client:
+    with Raw(*h2_port) as client:
         client.greet()
         client.send(client.request(1, extra=[("connection", "close"), ("x-both", "sides know it")]))
         assert client.settle().resets == {1: PROTOCOL_ERROR}
@@ -237,7 +237,7 @@ def test_a_malformed_request_keeps_both_tables_in_step(h2_port):
 @pytest.mark.parametrize("size", [0, 64, 4096, 65536])
 def test_the_servers_encoder_keeps_to_the_clients_table(h2_port, size):
     """RFC 7541, 4.2: the response says when the table is smaller, and hpack holds it to that."""
-    with Raw(h2_port) as client:
+    with Raw(*h2_port) as client:
         client.decoder.max_allowed_table_size = max(size, 4096)
         client.greet((h2.HEADER_TABLE_SIZE, size))
         client.decoder.max_allowed_table_size = size

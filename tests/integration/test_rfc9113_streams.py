@@ -238,12 +238,12 @@ NUMBER_CASES = [
 
 @pytest.mark.parametrize("case", rfc9113.unique([STATE_CASES, NUMBER_CASES]), ids=str)
 def test_a_stream(h2_port, case):
-    with Raw(h2_port) as client:
+    with Raw(*h2_port) as client:
         rfc9113.check(client, case)
 
 
 def test_the_last_number_there_can_be_is_served(h2_port):
-    with Raw(h2_port) as client:
+    with Raw(*h2_port) as client:
         client.greet()
         call(client, (1 << 31) - 1)
 
@@ -251,7 +251,7 @@ def test_the_last_number_there_can_be_is_served(h2_port):
 def test_streams_past_the_limit_are_refused(h2_port):
     """5.1.2: a stream error of type PROTOCOL_ERROR or REFUSED_STREAM. nghttp2 ends the connection
     when the client has acknowledged the limit and so knows it."""
-    with Raw(h2_port) as client:
+    with Raw(*h2_port) as client:
         client.greet()
         most = client.seen.settings[0][h2.MAX_CONCURRENT_STREAMS]
         client.send(*[client.request(2 * i + 1) for i in range(most)])
@@ -262,7 +262,7 @@ def test_streams_past_the_limit_are_refused(h2_port):
 
 
 def test_streams_past_the_limit_before_it_is_acknowledged_are_refused_one_by_one(h2_port):
-    with Raw(h2_port) as client:
+    with Raw(*h2_port) as client:
         client.send(h2.PREFACE, settings())
         client.wait(lambda seen: seen.settings, "the server's settings")
         most = client.seen.settings[0][h2.MAX_CONCURRENT_STREAMS]
@@ -280,7 +280,7 @@ def test_streams_past_the_limit_before_it_is_acknowledged_are_refused_one_by_one
 
 
 def test_room_comes_back_as_streams_end(h2_port):
-    with Raw(h2_port) as client:
+    with Raw(*h2_port) as client:
         client.greet()
         most = client.seen.settings[0][h2.MAX_CONCURRENT_STREAMS]
         client.send(*[client.request(2 * i + 1) for i in range(most)])
@@ -293,7 +293,7 @@ def test_room_comes_back_as_streams_end(h2_port):
 
 
 def test_streams_that_interleave_are_counted_apart(h2_port):
-    with Raw(h2_port) as client:
+    with Raw(*h2_port) as client:
         client.greet()
         streams, packet = range(1, 41, 2), framed_packets(["interleaved"])
         client.send(*[client.request(stream) for stream in streams])
@@ -305,7 +305,7 @@ def test_streams_that_interleave_are_counted_apart(h2_port):
 
 
 def test_a_window_of_nothing_holds_one_stream_up_and_no_other(h2_port):
-    with Raw(h2_port) as client:
+    with Raw(*h2_port) as client:
         client.greet((INITIAL_WINDOW_SIZE, 0))
         for stream in (1, 3):
             client.send(client.request(stream), data(stream, PACKET, END_STREAM))

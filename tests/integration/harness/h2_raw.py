@@ -178,7 +178,7 @@ class Raw:
             chunk = self.socket.recv(65536)
         except (TimeoutError, ssl.SSLWantReadError):
             return False
-        except ConnectionError:
+        except (ConnectionError, ssl.SSLError):
             chunk = b""
         if not chunk:
             self.seen.closed = True

@@ -176,10 +176,10 @@ void call_client_ended(struct call *call)
         call_fail(call, GRPC_INTERNAL, "the stream ended inside packet %" PRIu64, call->received);
 }
 
-void call_interrupt(struct call *call)
+void call_interrupt(struct call *call, const char *why)
 {
     if (is_open(call))
-        call_fail(call, GRPC_UNAVAILABLE, "shutting down");
+        call_fail(call, GRPC_UNAVAILABLE, "%s", why);
 }
 
 /* ---- The deadline --------------------------------------------------------------------------- */

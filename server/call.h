@@ -177,8 +177,8 @@ void call_settle(struct call_context *context);
 /* The client has ended its side. */
 void call_client_ended(struct call *call);
 
-/* Ends an open call, of whatever method, with UNAVAILABLE because the server is shutting down. */
-void call_interrupt(struct call *call);
+/* Ends an open call, of whatever method, with UNAVAILABLE; `why` is what the client is told. */
+void call_interrupt(struct call *call, const char *why);
 
 /* Answers the oldest waiting call if its cut is committed, or, when `force` is set, even if not:
  * then with UNAVAILABLE. Returns it, or NULL when there is none to answer. */

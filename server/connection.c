@@ -101,10 +101,20 @@ void connection_goaway(struct connection *connection)
                           NGHTTP2_NO_ERROR, NULL, 0);
 }
 
-void connection_interrupt(struct connection *connection)
+static void interrupt_calls(struct connection *connection, const char *why)
 {
     for (struct call *call = connection->calls; call; call = call->next)
-        call_interrupt(call);
+        call_interrupt(call, why);
+}
+
+void connection_interrupt(struct connection *connection)
+{
+    interrupt_calls(connection, "shutting down");
+}
+
+void connection_retire(struct connection *connection)
+{
+    interrupt_calls(connection, "the connection has reached its age; send the rest on a new one");
 }
 
 /* True when the peer's window has kept an answer back for too long. */

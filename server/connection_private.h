@@ -66,6 +66,11 @@ struct connection {
 /* What is received at once of a peer that has not brought packets yet, or brings few. */
 #define CONNECTION_BITE_BYTES 4096
 
+/* connection.c */
+
+/* Ends every open call because the connection has reached its age. */
+void connection_retire(struct connection *connection);
+
 /* connection_send.c */
 
 /* Of the buffer that output is gathered in. nghttp2 renders a frame, or at most 64 KiB of headers,

@@ -107,7 +107,7 @@ static void age(struct connection *connection, uint64_t now)
         connection->age_ms = now + connection->context->options.max_age_grace_ms;
         break;
     default:
-        connection_interrupt(connection);
+        connection_retire(connection);
         connection->age_ms = 0;
     }
 }

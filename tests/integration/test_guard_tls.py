@@ -1,0 +1,106 @@
+"""The gRPC port with TLS under peers that do not speak it, or not to the end."""
+import socket
+import ssl
+import time
+
+import pytest
+from harness.certificates import Authority, tls_options
+from harness.env import PATIENCE, wait_until
+from harness.h2_raw import END_STREAM, PREFACE, Raw, data, settings
+from harness.sender import assert_same
+from harness.wire import framed_packets
+
+
+@pytest.fixture(scope="module", name="authority")
+def make_authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("ca"))
+
+
+@pytest.fixture
+def tallyd(redis, start_tallyd, authority):
+    return start_tallyd(
+        redis.port, handshake_timeout_ms=1000, **tls_options(authority, authority.issue("server"))
+    )
+
+
+def total(tallyd, name):
+    return tallyd.stats()["totals"][name]
+
+
+def say(tallyd, what):
+    """Says it without TLS; returns what is answered up to the end."""
+    with socket.create_connection(("127.0.0.1", tallyd.grpc_port), timeout=10 * PATIENCE) as sock:
+        sock.sendall(what)
+        answer = b""
+        try:
+            while chunk := sock.recv(65536):
+                answer += chunk
+        except ConnectionResetError:
+            pass
+        return answer
+
+
+def test_who_speaks_plainly_is_told_so(redis, tallyd, authority):
+    answer = say(tallyd, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400") and b"TLS" in answer
+    assert b"HTTP/1.1" not in say(tallyd, PREFACE + settings())
+    say(tallyd, b"\0" * 100)
+    wait_until(lambda: total(tallyd, "bad_peer_tls") == 3, "three of them to be counted")
+    assert "without TLS" in tallyd.log()
+    send_one(tallyd, authority)
+    assert_same(redis.totals(), {"d": 1})
+
+
+def send_one(tallyd, authority):
+    context = authority.context(protocols=["h2"])
+    with Raw(tallyd.grpc_port, tls=context) as client:
+        client.greet()
+        client.send(client.request(1), data(1, framed_packets(["d"]), END_STREAM))
+        client.wait(lambda seen: 1 in seen.ended, "the Ack")
+
+
+@pytest.mark.parametrize("begin", [b"", b"\x16", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"])
+def test_a_handshake_has_to_end_in_time(tallyd, authority, begin):
+    assert say(tallyd, begin) == b""
+    assert total(tallyd, "bad_peer_slow") == 1
+    send_one(tallyd, authority)
+
+
+def test_the_preface_has_to_come_in_time_behind_the_handshake(tallyd, authority):
+    context = authority.context(protocols=["h2"])
+    with socket.create_connection(("127.0.0.1", tallyd.grpc_port), timeout=10 * PATIENCE) as sock:
+        with context.wrap_socket(sock, server_hostname="localhost") as secure:
+            secure.sendall(PREFACE)
+            start = time.monotonic()
+            while secure.recv(1000):
+                pass
+            assert time.monotonic() - start < 9 * PATIENCE
+    assert total(tallyd, "bad_peer_slow") == 1
+
+
+def test_a_handshake_that_fails_is_counted_with_its_reason(tallyd, authority):
+    context = ssl.create_default_context()  # which trusts somebody else
+    context.set_alpn_protocols(["h2"])
+    for _ in range(5):
+        with pytest.raises(ssl.SSLError):
+            Raw(tallyd.grpc_port, tls=context)
+    wait_until(lambda: total(tallyd, "bad_peer_tls") == 5, "all of them to be counted")
+    assert len([line for line in tallyd.log().splitlines() if "bad_peer_tls" in line]) <= 2
+    send_one(tallyd, authority)
+
+
+def test_input_that_epoll_does_not_see_is_not_forgotten(redis, tallyd, authority):
+    """Records that end behind the end of the receive buffer."""
+    context = authority.context(protocols=["h2"])
+    packets = framed_packets(["d"] * 500)
+    pieces = [packets[i : i + 16384] for i in range(0, len(packets), 16384)]
+    with Raw(tallyd.grpc_port, tls=context, timeout=30) as client:
+        client.greet()
+        client.send(client.request(1))
+        for _ in range(100):
+            client.send(*[data(1, piece) for piece in pieces * 10])
+            client._read(0)
+        client.send(data(1, b"", END_STREAM))
+        client.wait(lambda seen: 1 in seen.ended, "the Ack")
+        assert client.seen.field(1, "grpc-status") == "0"
+    assert_same(redis.totals(), {"d": 500 * 10 * 100})

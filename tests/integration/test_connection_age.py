@@ -92,7 +92,7 @@ def test_connections_that_came_together_do_not_go_together(redis, start_tallyd, 
 
 def test_tally_send_loses_nothing(redis, ageing, start_sender):
     senders = [
-        start_sender(ageing.target, n=amount(20000, 200000, 2000), rate=6000, **options)
+        start_sender(ageing.target, n=amount(20000, 200000, 15000), rate=6000, **options)
         for options in (
             {"packets_per_stream": 50, "connections": 2, "streams": 3},
             {"packets_per_stream": 40, "replay": True},

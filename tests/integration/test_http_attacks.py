@@ -10,6 +10,7 @@ import pytest
 from harness.env import PATIENCE, amount, wait_until
 from harness.http_client import fill
 from harness.prometheus import samples, scrape
+from harness.tallyd import run
 
 THREADS = 48
 PER_ADDRESS = 24
@@ -247,6 +248,7 @@ def test_those_that_wait_make_room(target, closing):
         begin = time.monotonic()
         assert target.ask("/healthz")
         assert time.monotonic() - begin < 5 * PATIENCE
+    assert run("--healthcheck", "--http-port", target.tallyd.http_port).returncode == 0
     attack.close()
     target.assert_well_again()
 

@@ -97,6 +97,22 @@ void connection_dismiss(struct connection *connection, const struct connection_v
 bool connection_end_input(struct connection *connection, ssize_t result) MUST_CHECK;
 bool connection_refuse_input(struct connection *connection, int error, size_t length) MUST_CHECK;
 
+/* connection_guard.c: for nghttp2's callbacks, which return what these do. All but the first return
+ * 0 or, once the peer is past a bound, condemn it. */
+
+/* Leaves the verdict. Returns NGHTTP2_ERR_CALLBACK_FAILURE, which ends what is under way. */
+int connection_condemn(struct connection *connection, enum bad_peer_reason reason, const char *why,
+                       const char *debug);
+
+/* A frame that carries nothing. */
+int connection_take_idle(struct connection *connection);
+
+/* A stream is reset, by either side; `call` is NULL when it had none. */
+int connection_take_reset(struct connection *connection, const struct call *call);
+
+/* A frame that is neither HEADERS nor DATA, or is DATA without data. */
+int connection_take_other(struct connection *connection, const nghttp2_frame *frame);
+
 /* connection_session.c */
 
 int connection_session_init(struct connection_context *context) MUST_CHECK;

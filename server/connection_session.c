@@ -21,27 +21,6 @@
 #define MAX_CONTINUATIONS     128
 #define HEADER_BYTES_ANSWERED (4 * CALL_HEADER_LIST_BYTES)
 
-static int condemn(struct connection *connection, enum bad_peer_reason reason, const char *why,
-                   const char *debug)
-{
-    connection->verdict = (struct connection_verdict){reason, why, debug};
-    return NGHTTP2_ERR_CALLBACK_FAILURE;
-}
-
-static int condemn_flood(struct connection *connection)
-{
-    return condemn(connection, BAD_PEER(flood), "it sends too many frames that carry nothing",
-                   NULL);
-}
-
-/* A frame that carries nothing. */
-static int take_idle(struct connection *connection)
-{
-    if (guard_frame(&connection->guard, connection->context->now_ms))
-        return 0;
-    return condemn_flood(connection);
-}
-
 static struct call *find_call(struct connection *connection, int32_t stream_id)
 {
     return nghttp2_session_get_stream_user_data(connection->session, stream_id);
@@ -55,8 +34,8 @@ static int refuse_stream(struct connection *connection, int32_t stream_id)
 {
     stream_order_cut_short(&connection->strays.order, stream_id);
     if (!guard_reset(&connection->guard, 0, connection->context->now_ms))
-        return condemn(connection, BAD_PEER(reset), "it opens too many streams past the limit",
-                       NULL);
+        return connection_condemn(connection, BAD_PEER(reset),
+                                  "it opens too many streams past the limit", NULL);
     nghttp2_submit_rst_stream(connection->session, NGHTTP2_FLAG_NONE, stream_id,
                               NGHTTP2_REFUSED_STREAM);
     return 0;
@@ -102,8 +81,8 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     (void)flags;
     connection->header_bytes += (uint32_t)(name_length + value_length + 32);
     if (connection->header_bytes > HEADER_BYTES_ANSWERED)
-        return condemn(connection, BAD_PEER(headers), "its request headers are far over the limit",
-                       NULL);
+        return connection_condemn(connection, BAD_PEER(headers),
+                                  "its request headers are far over the limit", NULL);
     if (call)
         call_header(call, name, name_length, value, value_length);
     return 0;
@@ -144,67 +123,6 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream_id, c
     return 0;
 }
 
-/* ---- Frames that the guard looks at --------------------------------------------------------- */
-
-static int take_ping(struct connection *connection, const nghttp2_frame *frame)
-{
-    if (frame->hd.flags & NGHTTP2_FLAG_ACK)
-        return take_idle(connection);
-    switch (guard_ping(&connection->guard, connection->context->now_ms)) {
-    case GUARD_PING_FINE:
-        return 0;
-    case GUARD_PING_TOO_OFTEN:
-        /* The debug data is what gRPC's clients look for: they then ping half as often. */
-        return condemn(connection, BAD_PEER(pings), "it pings too often", "too_many_pings");
-    case GUARD_PING_FLOOD:
-        break;
-    }
-    return condemn_flood(connection);
-}
-
-static int note_reset(struct connection *connection, const struct call *call)
-{
-    uint64_t now = connection->context->now_ms;
-
-    if (guard_reset(&connection->guard, call ? now - call->opened_ms : 0, now))
-        return 0;
-    return condemn(connection, BAD_PEER(reset), "it has too many streams reset", NULL);
-}
-
-static int take_reset(struct connection *connection, const nghttp2_frame *frame)
-{
-    const struct call *call = find_call(connection, frame->hd.stream_id);
-
-    connection->last_reset = frame->hd.stream_id;
-    return call ? note_reset(connection, call) : take_idle(connection);
-}
-
-static int take_settings(struct connection *connection, const nghttp2_frame *frame)
-{
-    if (frame->hd.flags & NGHTTP2_FLAG_ACK)
-        return take_idle(connection);
-    if (guard_settings(&connection->guard, (uint32_t)frame->settings.niv,
-                       connection->context->now_ms))
-        return 0;
-    return condemn_flood(connection);
-}
-
-/* A frame that is neither HEADERS nor DATA, or is DATA without data. */
-static NOINLINE int take_other(struct connection *connection, const nghttp2_frame *frame)
-{
-    connection->completed = true;
-    switch (frame->hd.type) {
-    case NGHTTP2_PING:
-        return take_ping(connection, frame);
-    case NGHTTP2_RST_STREAM:
-        return take_reset(connection, frame);
-    case NGHTTP2_SETTINGS:
-        return take_settings(connection, frame);
-    default:
-        return take_idle(connection);
-    }
-}
-
 static int on_frame_received(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
     (void)session;
@@ -215,7 +133,7 @@ static int on_frame_received(nghttp2_session *session, const nghttp2_frame *fram
     }
     if (likely(frame->hd.type == NGHTTP2_DATA && frame->hd.length > frame->data.padlen))
         return 0;
-    return take_other(user, frame);
+    return connection_take_other(user, frame);
 }
 
 /* A frame that breaks a rule, but not so that the connection has to end: a reset of ours, or
@@ -229,7 +147,7 @@ static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame
     (void)error;
     stream_order_cut_short(&connection->strays.order, frame->hd.stream_id);
     connection->in_headers = false;
-    return take_idle(connection);
+    return connection_take_idle(connection);
 }
 
 /* A frame of a type that nobody has defined: to be ignored (RFC 9113, 5.5), but not for ever. */
@@ -243,7 +161,7 @@ static int on_unknown_frame(nghttp2_session *session, void **payload, const nght
     (void)payload;
     (void)hd;
     connection->completed = true;
-    result = take_idle(connection);
+    result = connection_take_idle(connection);
     return result ? result : NGHTTP2_ERR_CANCEL;
 }
 
@@ -306,7 +224,7 @@ static int take_reset_sent(struct connection *connection, const nghttp2_frame *f
         return nghttp2_session_terminate_session(connection->session, error);
     if (!is_provoked(error))
         return 0;
-    return note_reset(connection, find_call(connection, frame->hd.stream_id));
+    return connection_take_reset(connection, find_call(connection, frame->hd.stream_id));
 }
 
 static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user)

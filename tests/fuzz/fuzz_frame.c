@@ -58,7 +58,7 @@ static void note_error(struct findings *findings, enum frame_result error, uint3
 }
 
 /* The reader that knows no splits. */
-static void read_whole(const uint8_t *at, size_t left, uint32_t max_bytes,
+static void read_whole(const uint8_t *at, size_t left, uint32_t max_bytes, bool takes_compressed,
                        struct findings *findings)
 {
     while (left >= FRAME_HEADER_BYTES) {
@@ -66,11 +66,11 @@ static void read_whole(const uint8_t *at, size_t left, uint32_t max_bytes,
 
         for (int i = 1; i < FRAME_HEADER_BYTES; i++)
             length = length * 256 + at[i];
-        if (at[0] != 0 || length > max_bytes) {
+        if (at[0] > takes_compressed || length > max_bytes) {
             note_error(findings,
-                       at[0] > 1 ? FRAME_BAD_FLAG
-                       : at[0]   ? FRAME_COMPRESSED
-                                 : FRAME_TOO_LARGE,
+                       at[0] > 1                  ? FRAME_BAD_FLAG
+                       : at[0] > takes_compressed ? FRAME_COMPRESSED
+                                                  : FRAME_TOO_LARGE,
                        length);
             return;
         }
@@ -119,9 +119,9 @@ static bool read_part(struct frame_reader *reader, const uint8_t *input, size_t 
 }
 
 static void read_in_parts(const uint8_t *data, size_t size, uint32_t max_bytes, uint8_t pattern,
-                          struct findings *findings)
+                          bool takes_compressed, struct findings *findings)
 {
-    struct frame_reader reader = {0};
+    struct frame_reader reader = {.takes_compressed = takes_compressed};
     bool in_message = false, more = true;
 
     for (unsigned turn = 0; more && size > 0; turn++) {
@@ -149,25 +149,31 @@ static void check_same(const struct findings *a, const struct findings *b, size_
     FUZZ_CHECK(a->error_length == b->error_length);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void fuzz(const uint8_t *data, size_t size, uint32_t max_bytes, uint8_t pattern,
+                 bool takes_compressed)
 {
     static const uint8_t whole = 0, byte_by_byte = 0x11;
+    const uint8_t patterns[] = {whole, byte_by_byte, pattern};
     struct findings expected;
-    uint8_t patterns[3] = {whole, byte_by_byte};
 
-    if (size < 2)
-        return 0;
-    patterns[2] = data[1];
     findings_init(&expected, size);
-    read_whole(data + 2, size - 2, data[0], &expected);
+    read_whole(data, size, max_bytes, takes_compressed, &expected);
     for (int i = 0; i < 3; i++) {
         struct findings found;
 
         findings_init(&found, size);
-        read_in_parts(data + 2, size - 2, data[0], patterns[i], &found);
+        read_in_parts(data, size, max_bytes, patterns[i], takes_compressed, &found);
         check_same(&expected, &found, size);
         findings_fini(&found);
     }
     findings_fini(&expected);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size < 2)
+        return 0;
+    fuzz(data + 2, size - 2, data[0], data[1], false);
+    fuzz(data + 2, size - 2, data[0], data[1], true);
     return 0;
 }

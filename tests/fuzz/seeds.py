@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Writes the seeds of the corpora in tests/fuzz/corpus that are no fuzzer's: inputs by name, in the
 forms that the targets read. tests/fuzz/seeds.py writes those that are not there."""
+import gzip
+import zlib
 from pathlib import Path
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -23,6 +25,10 @@ OPEN, OPEN_GZIP, OPEN_1S, OPEN_EMPTY = b"\0\0", b"\0\2", b"\0\3", b"\0\x80"
 PACKETS, CUT_PACKETS, LAST_PACKETS = b"\1\0\7", b"\3\1\3", b"\4\2\5"
 CUT, COMMIT, SEND = b"\x0b\0", b"\x0c\0", b"\x0f\0"
 HTTP1 = b"GET /metrics HTTP/1.1\r\n\r\n"
+
+# For gunzip: how much may come out, how it is cut.
+ROOMY, TIGHT = bytes([255, 0x25]), bytes([1, 0x13])
+GZIP = gzip.compress(b"\x0a\x08pump-001\x10\x05", mtime=0)
 
 SEEDS = {
     "query": {
@@ -122,6 +128,22 @@ SEEDS = {
         "token_unknown_field": TOKENS + TOKEN + b" colour=red",
         "token_line_at_limit": TOKENS + TOKEN + b" " * (1024 - len(TOKEN)),
         "token_line_past_limit": TOKENS + TOKEN + b" " * (1025 - len(TOKEN)),
+    },
+    "gunzip": {
+        "nothing": ROOMY,
+        "packet": ROOMY + GZIP,
+        "two_members": ROOMY + GZIP + GZIP,
+        "rubbish_behind": ROOMY + GZIP + b"x",
+        "cut": ROOMY + GZIP[:-3],
+        "wrong_sum": ROOMY + GZIP[:-5] + b"x" + GZIP[-4:],
+        "wrong_length": ROOMY + GZIP[:-1] + b"x",
+        "at_bound": TIGHT + gzip.compress(bytes(64), mtime=0),
+        "past_bound": TIGHT + gzip.compress(bytes(65), mtime=0),
+        "bomb": ROOMY + gzip.compress(bytes(100000), mtime=0),
+        "second_past_bound": TIGHT + gzip.compress(bytes(60), mtime=0) * 2,
+        "no_gzip": ROOMY + zlib.compress(b"hello"),
+        "stored": ROOMY + gzip.compress(b"hello", compresslevel=0, mtime=0),
+        "with_name": ROOMY + b"\x1f\x8b\x08\x1f" + bytes(6) + b"\1\0xname\0comment\0",
     },
     "session": {
         "greeting": STEPS,

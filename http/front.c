@@ -188,8 +188,8 @@ static void name_guest(struct guest *guest, const struct sockaddr_storage *addre
 
     if (family == AF_INET)
         bytes = &((const struct sockaddr_in *)address)->sin_addr;
-    else if (IN6_IS_ADDR_V4MAPPED(
-                 &v6->sin6_addr)) /* NOLINT(clang-analyzer-core.*): accept set it */
+    /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): accept() has set it */
+    else if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
         bytes = v6->sin6_addr.s6_addr + 12, family = AF_INET;
     inet_ntop(family, bytes, guest->address, sizeof guest->address);
     memcpy(guest->network, bytes, family == AF_INET ? 4 : NETWORK_BYTES);

@@ -22,7 +22,7 @@ test=(libcmocka-dev nghttp2-client python3 python3-pytest python3-grpcio python3
     chromium chromium-driver python3-selenium fonts-wqy-microhei
     prometheus python3-prometheus-client python3-yaml systemd strace)
 bench=(gnuplot-nox linux-perf wrk g++ libgrpc++-dev libprotobuf-dev protobuf-compiler-grpc)
-ci=(clang shellcheck docker.io docker-compose debootstrap iproute2)
+ci=(clang shellcheck cppcheck docker.io docker-compose debootstrap iproute2)
 
 # shellcheck source=/dev/null
 release=$([[ -f /etc/os-release ]] && source /etc/os-release && echo "${VERSION_CODENAME:-}") || true
@@ -30,7 +30,7 @@ case $release in
 bookworm)
     test+=(python3-grpc-tools python3-pkg-resources)
     bench+=(golang-go golang-google-grpc-dev protoc-gen-go-1-3)
-    ci+=(libclang-rt-14-dev clang-format-14)
+    ci+=(libclang-rt-14-dev clang-format-14 clang-tidy-14)
     ;;
 trixie)
     test+=(python3-grpc-tools)

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Builds everything and runs every test.
 #
-#   scripts/test.sh [--long] [--sanitize address|thread] [ctest's options]
+#   scripts/test.sh [--long] [--sanitize address|thread | --valgrind] [ctest's options]
 #
 #   --long      the long tests whole, and those of the container image and of a bare machine
 #   --sanitize  the same tests in a build of their own: address (with undefined), or thread
+#   --valgrind  the integration tests, or those that ctest's options pick, with tallyd under memcheck
 #
 # For example: scripts/test.sh -R integration
 
@@ -12,6 +13,7 @@ source "$(dirname "$0")/lib.sh"
 
 long=false
 sanitize=
+valgrind=false
 while (($# > 0)); do
     case $1 in
     --help | -h) usage && exit ;;
@@ -21,10 +23,14 @@ while (($# > 0)); do
         [[ $sanitize =~ ^(address|thread)$ ]] || die "--sanitize takes address or thread"
         shift
         ;;
+    --valgrind) valgrind=true ;;
     *) break ;;
     esac
     shift
 done
+if $valgrind && [[ $sanitize ]]; then
+    die "--valgrind and --sanitize exclude each other"
+fi
 
 case $sanitize in
 address) dir=build-asan configure=('-DSANITIZE=address,undefined') ;;
@@ -52,6 +58,10 @@ if [[ $sanitize == thread ]] && setarch -R true 2>/dev/null; then
 fi
 if $long; then
     export TALLYD_LONG=1
+fi
+if $valgrind; then
+    export TALLYD_VALGRIND=1 TALLYD_SANITIZED=1 # the loads and the patience of sanitizers
+    ctest+=(-L integration)
 fi
 if ! $long || [[ $sanitize ]]; then
     ctest+=(-LE '^machine$') # the tests that make a machine or a container of their own

@@ -10,8 +10,26 @@ BUILD = Path(os.environ.get("TALLYD_BUILD_DIR", ROOT / "build")).resolve()
 LONG = os.environ.get("TALLYD_LONG") == "1"
 SANITIZED = os.environ.get("TALLYD_SANITIZED") == "1"
 
-# A sanitizer slows the program five to fifteen times, and CI machines are slow already.
-PATIENCE = 5 if SANITIZED else 1
+VALGRIND = os.environ.get("TALLYD_VALGRIND") == "1"  # tallyd under memcheck; SANITIZED as well
+
+# A sanitizer slows the program five to fifteen times, Valgrind twice as much, and CI machines are
+# slow already.
+PATIENCE = 10 if VALGRIND else 5 if SANITIZED else 1
+
+# What a program is run by. Errors go to its standard error, and so to its log, where
+# harness/tallyd.py looks for them; what is left reachable at the end is no leak.
+MEMCHECK = [
+    "valgrind",
+    "--quiet",
+    "--error-exitcode=99",
+    "--leak-check=full",
+    "--show-leak-kinds=definite,indirect,possible",
+    "--errors-for-leak-kinds=definite,indirect,possible",
+    "--fair-sched=try",  # or one of its threads may hold up all others
+    "--max-threads=2000",
+    f"--suppressions={ROOT / 'tests/valgrind.supp'}",
+]
+RUN_BY = MEMCHECK if VALGRIND else []
 
 
 def amount(default, long, sanitized=None):

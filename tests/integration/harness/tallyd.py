@@ -8,10 +8,12 @@ import signal
 import subprocess
 from urllib.parse import quote
 
-from .env import PATIENCE, free_port, program, wait_until
+from .env import PATIENCE, RUN_BY, free_port, program, wait_until
 from .redis_server import PASSWORD, USERNAME
 
-_SANITIZER_REPORT = re.compile(r"(Address|Thread|Leak|Memory)Sanitizer|: runtime error: ")
+_SANITIZER_REPORT = re.compile(
+    r"(Address|Thread|Leak|Memory)Sanitizer|: runtime error: |^==\d+== ", re.MULTILINE
+)
 _count = 0
 
 # Whoever gives one of them wants another login, or keys that the shipped rights do not cover.
@@ -91,7 +93,7 @@ class Tallyd:
 
     def start(self, ready=True):
         """Starts it and waits until it is ready, or only alive with ready=False."""
-        arguments = [*self.wrapper, program("tallyd")]
+        arguments = [*self.wrapper, *RUN_BY, program("tallyd")]
         for name, value in self.options.items():
             if value is not None:
                 arguments += ["--" + name.replace("_", "-"), str(value)]

@@ -32,7 +32,7 @@ static void write_bad_peers(struct exposition *e, const struct stats_worker_valu
 {
     exposition_family(e, "tallyd_bad_peers", EXPOSITION_COUNTER,
                       "gRPC connections closed because of what the peer did.");
-#define REASON(name, help) exposition_labelled(e, "reason", #name + sizeof "bad_peer", sum->name);
+#define REASON(name, help) exposition_labelled(e, "reason", &#name[sizeof "bad_peer"], sum->name);
     STATS_BAD_PEERS(REASON)
 #undef REASON
 }

@@ -7,14 +7,14 @@ import threading
 import time
 
 import pytest
-from harness.env import PATIENCE, amount, wait_until
+from harness.env import PATIENCE, SANITIZED, amount, wait_until
 from harness.http_client import fill
 from harness.prometheus import samples, scrape
 from harness.tallyd import run
 
 THREADS = 48
 PER_ADDRESS = 24
-PACKETS = amount(1_000_000, long=10_000_000, sanitized=100_000)
+PACKETS = amount(3_000_000, long=10_000_000, sanitized=100_000)
 SHUT = 'tallyd_http_connections_shut_total{reason="%s"}'
 MEMORY_BYTES = 100 << 20
 
@@ -131,7 +131,7 @@ class Target:
         wait_until(lambda: self.values()["tallyd_http_connections"] <= 2, "no connection", 20)
         files, memory = self.before
         wait_until(lambda: self.figures()[0] <= files + 8, "the descriptors to be closed", 20)
-        if not os.environ.get("TALLYD_SANITIZED"):
+        if not SANITIZED:
             assert self.figures()[1] <= memory + MEMORY_BYTES
         begin = time.monotonic()
         for _ in range(20):
@@ -163,8 +163,12 @@ def ingest(target, start_sender):
 
 
 def assert_ingest_goes_on(target, start_sender, undisturbed):
-    """At least half of what it was; twice more if somebody else has the machine's attention."""
+    """At least half of what it was; twice more if somebody else has the machine's attention. With a
+    sanitizer only that all of it is acknowledged: what such a build is slow in is another matter."""
     rates = []
+    if SANITIZED:
+        ingest(target, start_sender)
+        return
     for _ in range(3):
         rates.append(ingest(target, start_sender)[0])
         if rates[-1] >= undisturbed / 2:
@@ -207,7 +211,7 @@ ATTACKS = {
     ),
     "rubbish": dict(width=3 * THREADS, addresses=50, begin=bytes(range(256)) * 8 + b"\r\n\r\n"),
     "requests without an end": dict(
-        width=3 * THREADS, addresses=50, begin=b"GET /" + b"a" * 300_000
+        width=3 * THREADS, addresses=50, begin=b"GET /" + b"a" * 80_000
     ),
 }
 

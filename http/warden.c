@@ -16,15 +16,12 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/thread.h"
+#include "http/tcp_peer.h"
 
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <linux/sockios.h>
-#include <linux/tcp.h> /* the libc's tcp_info is shorter */
-#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -41,7 +38,6 @@
 #define STALL_BYTES    (16 * 1024) /* of an answer, that must get through in time */
 #define CROWD_STALL_MS 5000        /* and in what time when threads are short */
 #define PORTS          65536
-#define KEY_BYTES      8 /* an IPv4 address, or the first 64 bits of an IPv6 one */
 
 /* What is remembered of a descriptor from one look to the next. */
 struct seen {
@@ -51,8 +47,7 @@ struct seen {
     uint64_t moved_ms;   /* when its answer last moved by STALL_BYTES */
     uint64_t acked;      /* bytes of answers that had got through by then */
     uint32_t begun;      /* requests on its port, as of the last look */
-    uint16_t port;
-    uint8_t key[KEY_BYTES];
+    struct tcp_peer peer;
 };
 
 /* A connection that this look found. */
@@ -120,40 +115,6 @@ struct warden_figures warden_figures(const struct warden *warden)
 
 /* ---- Looking at sockets --------------------------------------------------------------------- */
 
-static uint16_t port_of(const struct sockaddr_storage *address)
-{
-    if (address->ss_family == AF_INET)
-        return ntohs(((const struct sockaddr_in *)address)->sin_port);
-    if (address->ss_family == AF_INET6)
-        return ntohs(((const struct sockaddr_in6 *)address)->sin6_port);
-    return 0;
-}
-
-static void make_key(const struct sockaddr_storage *address, uint8_t key[KEY_BYTES])
-{
-    const struct in6_addr *v6 = &((const struct sockaddr_in6 *)address)->sin6_addr;
-
-    memset(key, 0, KEY_BYTES);
-    if (address->ss_family == AF_INET)
-        memcpy(key, &((const struct sockaddr_in *)address)->sin_addr, 4);
-    else if (IN6_IS_ADDR_V4MAPPED(v6))
-        memcpy(key, v6->s6_addr + 12, 4);
-    else
-        memcpy(key, v6->s6_addr, KEY_BYTES);
-}
-
-/* True when the descriptor is a connection of civetweb's; `peer` gets who is at its other end. */
-static bool is_ours(const struct warden *warden, int fd, struct sockaddr_storage *peer)
-{
-    struct sockaddr_storage own = {0};
-    socklen_t length = sizeof own;
-
-    if (getsockname(fd, (struct sockaddr *)&own, &length) || port_of(&own) != warden->port)
-        return false;
-    length = sizeof *peer;
-    return getpeername(fd, (struct sockaddr *)peer, &length) == 0 && port_of(peer) != 0;
-}
-
 /* Makes room for a descriptor. Returns what is remembered of it, or NULL when memory is short. */
 static struct seen *remember(struct warden *warden, int fd)
 {
@@ -173,20 +134,12 @@ static struct seen *remember(struct warden *warden, int fd)
     return &warden->seen[fd];
 }
 
-static uint64_t bytes_acked(int fd)
-{
-    struct tcp_info info = {0};
-    socklen_t length = sizeof info;
-
-    getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length);
-    return info.tcpi_bytes_acked;
-}
-
 /* Brings what is remembered of a connection up to date. */
 static void update(struct warden *warden, int fd, struct seen *seen, uint64_t now)
 {
-    uint32_t begun = atomic_load_explicit(&warden->begun[seen->port], memory_order_relaxed);
-    uint32_t ended = atomic_load_explicit(&warden->ended[seen->port], memory_order_relaxed);
+    uint16_t port = seen->peer.port;
+    uint32_t begun = atomic_load_explicit(&warden->begun[port], memory_order_relaxed);
+    uint32_t ended = atomic_load_explicit(&warden->ended[port], memory_order_relaxed);
     int unread = 0, unsent = 0;
     uint64_t acked;
 
@@ -196,7 +149,7 @@ static void update(struct warden *warden, int fd, struct seen *seen, uint64_t no
         seen->waiting_ms = 0;
     else if (!seen->waiting_ms)
         seen->waiting_ms = now;
-    acked = unsent > 0 ? bytes_acked(fd) : 0;
+    acked = unsent > 0 ? tcp_peer_bytes_acked(fd) : 0;
     if (unsent == 0 || acked >= seen->acked + STALL_BYTES || acked < seen->acked) {
         seen->moved_ms = now;
         seen->acked = acked;
@@ -206,21 +159,16 @@ static void update(struct warden *warden, int fd, struct seen *seen, uint64_t no
 
 static void look_at(struct warden *warden, int fd, uint64_t now)
 {
-    struct sockaddr_storage peer = {0};
-    uint8_t key[KEY_BYTES];
+    struct tcp_peer peer;
     struct seen *seen;
 
-    if (!is_ours(warden, fd, &peer))
+    if (!tcp_peer_read(fd, warden->port, &peer))
         return;
     seen = remember(warden, fd);
     if (!seen)
         return;
-    make_key(&peer, key);
-    if (seen->look + 1 != warden->look || seen->port != port_of(&peer) ||
-        memcmp(seen->key, key, KEY_BYTES) != 0) {
-        *seen = (struct seen){.found_ms = now, .moved_ms = now, .port = port_of(&peer)};
-        memcpy(seen->key, key, KEY_BYTES);
-    }
+    if (seen->look + 1 != warden->look || !tcp_peer_is_equal(&seen->peer, &peer))
+        *seen = (struct seen){.found_ms = now, .moved_ms = now, .peer = peer};
     seen->look = warden->look;
     update(warden, fd, seen, now);
 }
@@ -256,7 +204,7 @@ static int look(struct warden *warden, uint64_t now)
 
 /* ---- Shutting them -------------------------------------------------------------------------- */
 
-static void log_shut(struct warden *warden, enum reason reason, const struct sockaddr_storage *peer)
+static void log_shut(struct warden *warden, enum reason reason, int fd)
 {
     static const char *const kinds[] = {"http_address", "http_crowd", "http_stall"};
     static const char *const texts[] = {
@@ -264,12 +212,9 @@ static void log_shut(struct warden *warden, enum reason reason, const struct soc
         "closed an HTTP connection without a request: hardly a thread is left (--http-connections)",
         "closed an HTTP connection: the client does not read its answer",
     };
-    char name[INET6_ADDRSTRLEN] = "?";
+    char name[TCP_PEER_NAME_BYTES];
 
-    if (peer->ss_family == AF_INET)
-        inet_ntop(AF_INET, &((const struct sockaddr_in *)peer)->sin_addr, name, sizeof name);
-    else
-        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)peer)->sin6_addr, name, sizeof name);
+    tcp_peer_name(fd, name);
     log_event(
         LOG_WARN,
         &(struct log_about){.kind = kinds[reason], .peer = name, .limit = &warden->limits[reason]},
@@ -279,18 +224,15 @@ static void log_shut(struct warden *warden, enum reason reason, const struct soc
 /* Shuts a connection, if the descriptor still is what it was. */
 static void shut(struct warden *warden, const struct entry *entry, enum reason reason)
 {
-    struct sockaddr_storage peer = {0};
-    uint8_t key[KEY_BYTES];
     int fd = fcntl(entry->fd, F_DUPFD_CLOEXEC, 0);
+    struct tcp_peer peer;
 
     if (fd < 0)
         return;
-    if (is_ours(warden, fd, &peer) && port_of(&peer) == entry->seen->port) {
-        make_key(&peer, key);
-        if (memcmp(key, entry->seen->key, KEY_BYTES) == 0 && !shutdown(fd, SHUT_RDWR)) {
-            atomic_fetch_add_explicit(&warden->shut[reason], 1, memory_order_relaxed);
-            log_shut(warden, reason, &peer);
-        }
+    if (tcp_peer_read(fd, warden->port, &peer) && tcp_peer_is_equal(&peer, &entry->seen->peer)) {
+        log_shut(warden, reason, fd);
+        shutdown(fd, SHUT_RDWR);
+        atomic_fetch_add_explicit(&warden->shut[reason], 1, memory_order_relaxed);
     }
     close(fd);
 }
@@ -300,9 +242,14 @@ static int compare_address(const void *left, const void *right)
 {
     const struct seen *a = ((const struct entry *)left)->seen;
     const struct seen *b = ((const struct entry *)right)->seen;
-    int order = memcmp(a->key, b->key, KEY_BYTES);
+    int order = memcmp(a->peer.network, b->peer.network, sizeof a->peer.network);
 
     return order ? order : (a->found_ms > b->found_ms) - (a->found_ms < b->found_ms);
+}
+
+static bool is_same_network(const struct entry *a, const struct entry *b)
+{
+    return memcmp(a->seen->peer.network, b->seen->peer.network, sizeof b->seen->peer.network) == 0;
 }
 
 static void shut_past_address(struct warden *warden)
@@ -315,7 +262,7 @@ static void shut_past_address(struct warden *warden)
     for (size_t i = 0; i < warden->entry_count; i++) {
         const struct entry *entries = warden->entries;
 
-        if (i > 0 && memcmp(entries[i].seen->key, entries[i - 1].seen->key, KEY_BYTES) == 0)
+        if (i > 0 && is_same_network(&entries[i], &entries[i - 1]))
             same++;
         else
             same = 1;

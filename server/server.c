@@ -1,23 +1,17 @@
-/* Start order, the wait for the end, and the drain: each is written once, here. */
-#include "server/server.h"
-
+/* Start order, written once, here; and the way back. */
 #include "aggregator/commits.h"
 #include "aggregator/cut.h"
 #include "aggregator/flusher.h"
 #include "common/clock.h"
 #include "common/log.h"
-#include "common/pressure.h"
 #include "common/tls.h"
 #include "common/tokens.h"
 #include "http/http.h"
 #include "server/acceptor.h"
-#include "server/signals.h"
-#include "server/watchdog.h"
-#include "server/worker.h"
+#include "server/server_private.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,34 +19,6 @@
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <unistd.h>
-
-#define PAUSE_MS      100 /* from one look at memory to the next, and when no descriptor is left */
-#define DRAIN_POLL_MS 5
-
-struct server {
-    const struct config *config;
-    int wake_fd, event_fd; /* wake_fd: workers -> flusher; event_fd: flusher -> main */
-    size_t worker_count;
-    struct cut **cuts;
-    struct worker **workers;
-    struct acceptor *acceptor;
-    struct stats_worker **worker_stats;
-    struct stats_flusher *flusher_stats;
-    struct stats_main *main_stats;
-    struct pressure pressure;
-    uint64_t sample_ms; /* when memory is looked at next */
-    struct hash_key hash_key;
-    struct balance balance;
-    struct commits *commits;
-    struct flusher *flusher;
-    struct http_server *http;
-    struct watchdog watchdog;
-    struct tls *tls;             /* NULL: none */
-    struct ssl_ctx_st *grpc_tls; /* its */
-    struct tokens *tokens;       /* NULL: everybody may do everything */
-    size_t workers_running;
-    atomic_bool draining; /* read by HTTP's threads */
-};
 
 /* ---- Start ---------------------------------------------------------------------------------- */
 
@@ -270,8 +236,7 @@ static void warn_of_exposure(const struct config *config)
                  config->bind);
 }
 
-/* For the statistics. */
-static void note_limits(struct server *server)
+void server_note_limits(struct server *server)
 {
     stats_set(&server->main_stats->memory_limit_bytes, server->config->memory_limit_bytes);
 }
@@ -302,7 +267,7 @@ struct server *server_start(const struct config *config, char error[OPT_ERROR_BY
     if ((result = start_threads(server)))
         goto err_result;
     watchdog_init(&server->watchdog, server->workers, server->worker_count, server->flusher);
-    note_limits(server);
+    server_note_limits(server);
     log_start(server);
     warn_of_exposure(config);
     return server;
@@ -314,172 +279,6 @@ err:
     return NULL;
 }
 
-/* ---- Run ------------------------------------------------------------------------------------ */
-
-/* At most ten times a second, however busy main is with taking connections. Returns when it is due
- * again. A limit that was taken away by a reload takes the pressure with it. */
-static uint64_t sample_memory(struct server *server, uint64_t now)
-{
-    uint64_t limit = server->config->memory_limit_bytes;
-
-    if (!limit && !pressure_level(&server->pressure))
-        return UINT64_MAX;
-    if (now >= server->sample_ms) {
-        server->sample_ms = now + PAUSE_MS;
-        stats_set(&server->main_stats->memory_pressure,
-                  (uint64_t)pressure_sample(&server->pressure, limit));
-    }
-    return server->sample_ms;
-}
-
-/* Does what is to be done now and then. Returns for how many milliseconds there is nothing more,
- * -1 for ever. */
-static int tick(struct server *server)
-{
-    uint64_t now = clock_now_ms();
-    uint64_t due = watchdog_tick(&server->watchdog, now), sample = sample_memory(server, now);
-
-    if (sample < due)
-        due = sample;
-    return due == UINT64_MAX ? -1 : (int)(due - now);
-}
-
-void server_run(struct server *server, int signal_fd)
-{
-    struct pollfd fds[] = {
-        {.fd = signal_fd, .events = POLLIN},
-        {.fd = server->event_fd, .events = POLLIN},
-        {.fd = acceptor_fd(server->acceptor), .events = POLLIN},
-    };
-    bool accepting = true;
-
-    for (;;) {
-        int patience = tick(server);
-
-        if (!accepting && (patience < 0 || patience > PAUSE_MS))
-            patience = PAUSE_MS;
-        poll(fds, accepting ? 3 : 2, patience);
-        if (fds[0].revents || fds[1].revents)
-            return;
-        accepting = acceptor_take(server->acceptor);
-    }
-}
-
-/* ---- Reload --------------------------------------------------------------------------------- */
-
-static int reload_tls(struct server *server, char error[OPT_ERROR_BYTES])
-{
-    struct tls_files files;
-
-    config_tls_files(server->config, &files);
-    return server->tls ? tls_reload(server->tls, &files, error) : 0;
-}
-
-/* Tokens are looked at first and taken last, so that a wrong file changes nothing at all. */
-int server_reload(struct server *server, char error[OPT_ERROR_BYTES])
-{
-    const char *token_file = server->tokens ? server->config->token_file : NULL;
-    int result = token_file ? tokens_check(token_file, error) : 0;
-
-    if (!result)
-        result = reload_tls(server, error);
-    if (!result && token_file)
-        result = tokens_reload(server->tokens, token_file, error);
-    if (result)
-        return result;
-    acceptor_set_limits(server->acceptor, server->config->max_connections,
-                        server->config->max_connections_per_address);
-    note_limits(server);
-    return 0;
-}
-
-void server_note_reload(struct server *server, int result)
-{
-    struct stats_main *stats = server->main_stats;
-
-    stats_add(result ? &stats->reloads_failed : &stats->reloads, 1);
-}
-
-/* ---- Drain ---------------------------------------------------------------------------------- */
-
-static void set_stage(struct server *server, enum worker_stage stage)
-{
-    for (size_t i = 0; i < server->workers_running; i++)
-        worker_set_stage(server->workers[i], stage);
-}
-
-static uint64_t open_streams(const struct server *server)
-{
-    uint64_t total = 0;
-
-    for (size_t i = 0; i < server->worker_count; i++)
-        total += worker_streams(server->workers[i]);
-    return total;
-}
-
-/* Waits until no stream is open, at most until `deadline_ms`. False when a signal or the flusher
- * says that there is no point in waiting longer. */
-static bool wait_for_streams(struct server *server, uint64_t deadline_ms, int signal_fd)
-{
-    struct pollfd fds[] = {
-        {.fd = signal_fd, .events = POLLIN},
-        {.fd = server->event_fd, .events = POLLIN},
-    };
-
-    while (open_streams(server) && clock_now_ms() < deadline_ms) {
-        if (poll(fds, 2, DRAIN_POLL_MS) > 0 && (fds[1].revents || signals_take_end(signal_fd)))
-            return false;
-    }
-    return true;
-}
-
-static enum server_end report(const struct flusher_result *left)
-{
-    if (left->packets)
-        log_error("%" PRIu64 " packets of %" PRIu64 " devices were never committed to Redis, and "
-                  "none of them acknowledged%s",
-                  left->packets, left->devices,
-                  left->unknown ? " (the last transaction was sent, but its outcome is not known)"
-                                : "");
-    if (left->fenced)
-        return SERVER_FENCED;
-    if (left->packets)
-        return SERVER_NOT_COMMITTED;
-    log_info("all is committed; goodbye");
-    return SERVER_COMMITTED;
-}
-
-enum server_end server_drain(struct server *server, int signal_fd)
-{
-    uint64_t timeout = server->config->drain_timeout_ms, start = clock_now_ms();
-    uint64_t deadline = start + timeout;
-    struct flusher_result left;
-
-    log_info("draining: open streams (%" PRIu64 ") get %" PRIu64
-             " ms, the last commit until %" PRIu64 " ms",
-             open_streams(server), timeout - timeout / 4, timeout);
-    /* 1. No new connections, no new streams; /readyz says so. */
-    atomic_store(&server->draining, true);
-    acceptor_close(server->acceptor);
-    set_stage(server, WORKER_DRAINING);
-    /* 2. Streams end by themselves; a quarter of the time is kept for those that do not. */
-    if (!wait_for_streams(server, deadline - timeout / 4, signal_fd))
-        deadline = clock_now_ms();
-    set_stage(server, WORKER_INTERRUPT);
-    if (!wait_for_streams(server, deadline, signal_fd))
-        deadline = clock_now_ms();
-    /* 3. The last cut and the last commit, while the workers can still answer. */
-    left = flusher_stop(server->flusher, deadline);
-    /* 4. The last answers. */
-    set_stage(server, WORKER_STOPPING);
-    for (; server->workers_running; server->workers_running--)
-        worker_join(server->workers[server->workers_running - 1]);
-    /* 5. HTTP last: it can be asked until the end. */
-    http_stop(server->http);
-    server->http = NULL;
-    return report(&left);
-}
-
 void server_destroy(struct server *server)
 {
     if (!server)
@@ -487,9 +286,7 @@ void server_destroy(struct server *server)
     http_stop(server->http);
     if (server->flusher)
         flusher_stop(server->flusher, 0);
-    set_stage(server, WORKER_STOPPING);
-    for (; server->workers_running; server->workers_running--)
-        worker_join(server->workers[server->workers_running - 1]);
+    server_end_workers(server);
     flusher_destroy(server->flusher);
     for (size_t i = 0; i < server->worker_count; i++) {
         if (server->workers)

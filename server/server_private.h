@@ -1,0 +1,48 @@
+/* What the files of the server share: its parts. */
+#ifndef TALLYD_SERVER_SERVER_PRIVATE_H
+#define TALLYD_SERVER_SERVER_PRIVATE_H
+
+#include "common/balance.h"
+#include "common/hash.h"
+#include "common/pressure.h"
+#include "server/server.h"
+#include "server/watchdog.h"
+#include "server/worker.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct server {
+    const struct config *config;
+    int wake_fd, event_fd; /* wake_fd: workers -> flusher; event_fd: flusher -> main */
+    size_t worker_count;
+    struct cut **cuts;
+    struct worker **workers;
+    struct acceptor *acceptor;
+    struct stats_worker **worker_stats;
+    struct stats_flusher *flusher_stats;
+    struct stats_main *main_stats;
+    struct pressure pressure;
+    uint64_t sample_ms; /* when memory is looked at next */
+    struct hash_key hash_key;
+    struct balance balance;
+    struct commits *commits;
+    struct flusher *flusher;
+    struct http_server *http;
+    struct watchdog watchdog;
+    struct tls *tls;             /* NULL: none */
+    struct ssl_ctx_st *grpc_tls; /* its */
+    struct tokens *tokens;       /* NULL: everybody may do everything */
+    size_t workers_running;
+    atomic_bool draining; /* read by HTTP's threads */
+};
+
+/* Tells the statistics which limits are configured. */
+void server_note_limits(struct server *server);
+
+/* Moves the workers that run to a later stage, or ends them. */
+void server_set_stage(struct server *server, enum worker_stage stage);
+void server_end_workers(struct server *server);
+
+#endif

@@ -1,0 +1,99 @@
+/* What main does while the server runs: it takes connections, looks at memory and at the watchdog
+ * now and then, and takes over a new configuration. */
+#include "common/clock.h"
+#include "common/pressure.h"
+#include "common/stats.h"
+#include "common/tls.h"
+#include "common/tokens.h"
+#include "server/acceptor.h"
+#include "server/server_private.h"
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define PAUSE_MS 100 /* from one look at memory to the next, and when no descriptor is left */
+
+/* At most ten times a second, however busy main is with taking connections. Returns when it is due
+ * again. A limit that was taken away by a reload takes the pressure with it. */
+static uint64_t sample_memory(struct server *server, uint64_t now)
+{
+    uint64_t limit = server->config->memory_limit_bytes;
+
+    if (!limit && !pressure_level(&server->pressure))
+        return UINT64_MAX;
+    if (now >= server->sample_ms) {
+        server->sample_ms = now + PAUSE_MS;
+        stats_set(&server->main_stats->memory_pressure,
+                  (uint64_t)pressure_sample(&server->pressure, limit));
+    }
+    return server->sample_ms;
+}
+
+/* Does what is to be done now and then. Returns for how many milliseconds there is nothing more,
+ * -1 for ever. */
+static int tick(struct server *server)
+{
+    uint64_t now = clock_now_ms();
+    uint64_t due = watchdog_tick(&server->watchdog, now), sample = sample_memory(server, now);
+
+    if (sample < due)
+        due = sample;
+    return due == UINT64_MAX ? -1 : (int)(due - now);
+}
+
+void server_run(struct server *server, int signal_fd)
+{
+    struct pollfd fds[] = {
+        {.fd = signal_fd, .events = POLLIN},
+        {.fd = server->event_fd, .events = POLLIN},
+        {.fd = acceptor_fd(server->acceptor), .events = POLLIN},
+    };
+    bool accepting = true;
+
+    for (;;) {
+        int patience = tick(server);
+
+        if (!accepting && (patience < 0 || patience > PAUSE_MS))
+            patience = PAUSE_MS;
+        poll(fds, accepting ? 3 : 2, patience);
+        if (fds[0].revents || fds[1].revents)
+            return;
+        accepting = acceptor_take(server->acceptor);
+    }
+}
+
+/* ---- Reload --------------------------------------------------------------------------------- */
+
+static int reload_tls(struct server *server, char error[OPT_ERROR_BYTES])
+{
+    struct tls_files files;
+
+    config_tls_files(server->config, &files);
+    return server->tls ? tls_reload(server->tls, &files, error) : 0;
+}
+
+/* Tokens are looked at first and taken last, so that a wrong file changes nothing at all. */
+int server_reload(struct server *server, char error[OPT_ERROR_BYTES])
+{
+    const char *token_file = server->tokens ? server->config->token_file : NULL;
+    int result = token_file ? tokens_check(token_file, error) : 0;
+
+    if (!result)
+        result = reload_tls(server, error);
+    if (!result && token_file)
+        result = tokens_reload(server->tokens, token_file, error);
+    if (result)
+        return result;
+    acceptor_set_limits(server->acceptor, server->config->max_connections,
+                        server->config->max_connections_per_address);
+    server_note_limits(server);
+    return 0;
+}
+
+void server_note_reload(struct server *server, int result)
+{
+    struct stats_main *stats = server->main_stats;
+
+    stats_add(result ? &stats->reloads_failed : &stats->reloads, 1);
+}

@@ -72,6 +72,9 @@ void connection_destroy(struct connection *connection);
  * Returns false at the connection's end. */
 bool connection_receive(struct connection *connection) MUST_CHECK;
 
+/* True when the connection has brought few packets for what it sent, or nothing yet. */
+bool connection_takes_bites(const struct connection *connection);
+
 /* True when there is more to receive, of which epoll does not know. */
 bool connection_pending(const struct connection *connection);
 
@@ -111,6 +114,7 @@ struct connection_links {
     struct connection *next_pending; /* of those with input that epoll does not see */
     struct connection *next_dead;    /* of those to be destroyed at the end of the round */
     bool to_send, pending, dead;     /* it is in that list */
+    uint64_t turn;                   /* its last, if it brings few packets */
     bool polls_write;                /* the worker waits for the socket to take more */
 };
 struct connection_links *connection_links(struct connection *connection);

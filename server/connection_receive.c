@@ -165,6 +165,11 @@ bool connection_receive(struct connection *connection)
     return got > 0 ? take(connection, (size_t)got) : connection_end_input(connection, got);
 }
 
+bool connection_takes_bites(const struct connection *connection)
+{
+    return connection->read_bytes == CONNECTION_BITE_BYTES;
+}
+
 bool connection_pending(const struct connection *connection)
 {
     return !connection->shut_ms && transport_pending(&connection->transport);

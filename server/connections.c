@@ -1,16 +1,40 @@
-/* See connections.h. */
+/*
+ * Half of the time is for packets. A connection that brings many frames and few packets is read in
+ * small bites (connection_receive.c), but how long a bite takes is the peer's choice: 160 requests
+ * that are refused take half a millisecond, in which the packets of several receives could have
+ * been counted. So the time of such connections is owed to the others, and while it is, and the
+ * others have something to bring, they are held back; together, however many there are. Among
+ * themselves they take turns. A peer that is held back stays readable, so epoll brings it again
+ * next round.
+ *
+ * A client whose streams are many and short is no such peer: an eighth of what it sends is packets.
+ */
 #include "server/connections.h"
 
+#include "common/clock.h"
 #include "common/log.h"
 
 #include <sys/epoll.h>
 
-#define TICK_CALLS 4096 /* that a round looks at: well under a millisecond */
+#define TICK_CALLS 4096    /* that a round looks at: well under a millisecond */
+#define IDLE_NS    1000000 /* of their time in a round that has nobody else */
+
+/* Books the time from `start_ns` on. */
+static void charge(struct connections *connections, bool bites, uint64_t start_ns)
+{
+    uint64_t ns = clock_now_ns() - start_ns;
+
+    if (bites)
+        connections->owed_ns += ns;
+    else
+        connections->owed_ns -= ns < connections->owed_ns ? ns : connections->owed_ns;
+}
 
 struct connection *connections_take(struct connections *connections, int fd,
                                     struct address *address)
 {
     struct connection_context *context = connections->context;
+    uint64_t start_ns = clock_now_ns();
     struct connection *connection = connection_create(context, fd, address);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
     struct connection_links *links;
@@ -28,6 +52,7 @@ struct connection *connections_take(struct connections *connections, int fd,
     connections->first = connection;
     if (epoll_ctl(connections->epoll_fd, EPOLL_CTL_ADD, fd, &event))
         connections_end(connections, connection);
+    charge(connections, true, start_ns);
     return connection;
 }
 
@@ -59,22 +84,55 @@ void connections_end_all(struct connections *connections)
         connections_end(connections, c);
 }
 
-void connections_receive(struct connections *connections, struct connection *connection)
+/* True when a connection that brings few packets has to wait. The one whose last turn is the
+ * longest ago never waits for the others of its kind. */
+static bool is_held_back(const struct connections *connections,
+                         const struct connection_links *links)
+{
+    uint64_t most = connections->brought_packets_before ? 0 : IDLE_NS;
+
+    return connections->owed_ns > most ||
+           connections->turns - links->turn + 1 < connections->held_back_before;
+}
+
+static void note_pending(struct connections *connections, struct connection *connection)
 {
     struct connection_links *links = connection_links(connection);
 
+    if (!connection_pending(connection) || links->pending)
+        return;
+    links->pending = true;
+    links->next_pending = connections->pending;
+    connections->pending = connection;
+}
+
+void connections_receive(struct connections *connections, struct connection *connection)
+{
+    struct connection_links *links = connection_links(connection);
+    uint64_t start_ns;
+    bool alive, bites;
+
     if (links->dead)
         return;
-    if (!connection_receive(connection)) {
+    if (connection_takes_bites(connection)) {
+        if (is_held_back(connections, links)) {
+            connections->held_back++;
+            note_pending(connections, connection);
+            return;
+        }
+        links->turn = ++connections->turns;
+    }
+    start_ns = clock_now_ns();
+    alive = connection_receive(connection);
+    bites = connection_takes_bites(connection);
+    charge(connections, bites, start_ns);
+    if (!alive) {
         connections_end(connections, connection);
         return;
     }
+    connections->brought_packets |= !bites;
     connections_touch(connections, connection);
-    if (connection_pending(connection) && !links->pending) {
-        links->pending = true;
-        links->next_pending = connections->pending;
-        connections->pending = connection;
-    }
+    note_pending(connections, connection);
 }
 
 bool connections_receive_pending(struct connections *connections)
@@ -129,6 +187,19 @@ static void poll_write(const struct connections *connections, struct connection 
     links->polls_write = wants_write;
 }
 
+static void send_one(struct connections *connections, struct connection *connection)
+{
+    bool bites = connection_takes_bites(connection);
+    uint64_t start_ns = bites ? clock_now_ns() : 0;
+
+    if (connection_send(connection))
+        poll_write(connections, connection);
+    else
+        connections_end(connections, connection);
+    if (bites)
+        charge(connections, true, start_ns);
+}
+
 void connections_send(struct connections *connections)
 {
     while (connections->to_send) {
@@ -139,10 +210,7 @@ void connections_send(struct connections *connections)
         links->to_send = false;
         if (links->dead)
             continue;
-        if (connection_send(connection))
-            poll_write(connections, connection);
-        else
-            connections_end(connections, connection);
+        send_one(connections, connection);
     }
 }
 
@@ -167,8 +235,14 @@ static void unlink_one(struct connections *connections, struct connection *conne
         *pending = links->next_pending;
 }
 
-void connections_destroy_ended(struct connections *connections)
+void connections_end_round(struct connections *connections)
 {
+    if (!connections->brought_packets)
+        connections->owed_ns = 0; /* there is nobody to pay it to */
+    connections->brought_packets_before = connections->brought_packets;
+    connections->brought_packets = false;
+    connections->held_back_before = connections->held_back;
+    connections->held_back = 0;
     while (connections->dead) {
         struct connection *connection = connections->dead;
 

@@ -22,6 +22,11 @@ struct connections {
     struct connection *first;           /* the newest first */
     struct connection *to_send, *pending, *dead;
     struct connection *sweep; /* whose calls are ticked next; NULL: all were */
+
+    /* See connections.c: whose turn it is, of those that bring few packets. */
+    uint64_t owed_ns, turns;
+    size_t held_back, held_back_before;
+    bool brought_packets, brought_packets_before;
 };
 
 /* Takes a socket, as connection_create() does. Returns NULL when it cannot; that is logged. */
@@ -35,8 +40,8 @@ void connections_touch(struct connections *connections, struct connection *conne
 void connections_end(struct connections *connections, struct connection *connection);
 void connections_end_all(struct connections *connections);
 
-/* Receives from one, once, and marks it as is due; from the next one with input that epoll does not
- * see. The latter returns false when there was none. */
+/* Receives from one, once, unless others have a right to go first, and marks it as is due; from the
+ * next one with input that epoll does not see. The latter returns false when there was none. */
 void connections_receive(struct connections *connections, struct connection *connection);
 bool connections_receive_pending(struct connections *connections);
 
@@ -51,6 +56,7 @@ void connections_tick(struct connections *connections, uint64_t now_ms);
 /* Sends what those that were touched have to send. */
 void connections_send(struct connections *connections);
 
-void connections_destroy_ended(struct connections *connections);
+/* The end of a round: destroys those that are at their end. */
+void connections_end_round(struct connections *connections);
 
 #endif

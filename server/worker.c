@@ -355,7 +355,7 @@ static void *run(void *argument)
         run_timers(worker);
         tick(worker);
         connections_send(&worker->connections);
-        connections_destroy_ended(&worker->connections);
+        connections_end_round(&worker->connections);
         if (n < MAX_EVENTS || pressure_level(worker->options.pressure) != PRESSURE_NONE)
             moderate(worker, bytes_before);
     }

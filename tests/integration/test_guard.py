@@ -3,11 +3,12 @@ that behaves well, on another connection, keeps its rate and all of its counts m
 import itertools
 import os
 import re
+import subprocess
 import time
 
 import pytest
 from harness import h2_raw
-from harness.env import PATIENCE, amount, wait_until
+from harness.env import PATIENCE, SANITIZED, amount, have, wait_until
 from harness.h2_raw import (
     ACK,
     CONTINUATION,
@@ -207,6 +208,36 @@ def test_resets_of_all_streams_at_once_are_no_attack(tallyd):
         client.send(*[reset(stream) for stream in streams])
         assert client.settle().goaway is None
     assert total(tallyd, "bad_peers") == 0
+
+
+def test_requests_that_bring_nothing_leave_half_of_the_time(redis, start_tallyd, start_sender):
+    """As fast as they come, legal, and refused one by one: nothing to close a connection for."""
+    if SANITIZED or not have("h2load"):
+        pytest.skip("a sanitizer's costs are others" if SANITIZED else "h2load is not installed")
+    tallyd = start_tallyd(redis.port, workers=1)
+
+    def rate():
+        sender = start_sender(
+            tallyd.target, n=5_000_000, replay=True, packet_bytes=45, connections=2
+        )
+        assert sender.wait() == 0, sender.output
+        return int(re.search(r"^packets/s\s+(\d+)$", sender.output, re.MULTILINE)[1])
+
+    alone = rate()
+    with subprocess.Popen(
+        ["h2load", "-D", "60", "-c", "8", "-m", "1000", f"http://{tallyd.target}/nothing"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as flood:
+        try:
+            wait_until(lambda: total(tallyd, "streams_refused") > 1000, "the attack to begin")
+            disturbed = rate()
+        finally:
+            flood.kill()
+    # Half of the worker's time; the attacker takes of the machine's, too, and so do others on it.
+    assert disturbed > alone / 5, f"{disturbed} packets/s, and {alone} without the attack"
+    assert sum(redis.totals().values()) == 10_000_000
+    assert_back_to_normal(tallyd)
 
 
 # ---- Headers ------------------------------------------------------------------------------------

@@ -182,8 +182,8 @@ static int look(struct warden *warden, uint64_t now)
     if (!descriptors)
         return -errno;
     warden->look++;
-    while ((found = readdir(descriptors)))
-        look_at(warden, atoi(found->d_name), now); /* "." is 0, which is no such socket */
+    while ((found = readdir(descriptors))) /* "." is 0, which is no such socket */
+        look_at(warden, (int)strtol(found->d_name, NULL, 10), now);
     closedir(descriptors);
 
     warden->entry_count = 0;

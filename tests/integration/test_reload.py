@@ -40,6 +40,7 @@ def file(tmp_path, redis, start_tallyd):
     file = File(tmp_path / "tallyd.conf")
     file.write(log_level="info", drain_timeout_ms=20000)
     file.tallyd = start_tallyd(redis.port, config=file.path)
+    file.tallyd.wait_for_log("gRPC on")  # it answers before it says so
     return file
 
 

@@ -618,6 +618,8 @@ static void check_stream(unsigned i, uint64_t least[DEVICES], uint64_t most[DEVI
 
     /* A stream too many is refused, of which we hear nothing when we reset it at once. */
     uncertain |= !answer->has_status && (answer->reset || (stream->reset && i >= MAX_STREAMS));
+    /* Nor of a deadline that passed, when we reset the stream while its answer waits. */
+    uncertain |= !answer->has_status && stream->reset && stream->timed;
 
     if (!stream->counts)
         return;

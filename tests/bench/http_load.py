@@ -76,11 +76,13 @@ class Wrk:
         before = _answers(tallyd)
         wait_until(lambda: _answers(tallyd) > before + self.clients, "wrk to get answers", 30)
 
-    def finish(self, result):
-        """Adds what it found. wrk leaves out of its latencies whoever got no answer at all, and
-        tells of him only as a time-out; so both must be looked at."""
+    def finish(self, tallyd, result):
+        """Adds what it found, when its connections are closed. wrk leaves out of its latencies
+        whoever got no answer at all, and tells of him only as a time-out; so both must be looked
+        at."""
         output, _ = self.process.communicate(timeout=120)
         assert self.process.returncode == 0, output
+        wait_until(lambda: _connections(tallyd) <= 1, "wrk's connections to close", 30)
         value, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)\b", output).groups()
         errors = re.search(r"Socket errors: (.*)", output)
         wrong = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
@@ -88,6 +90,11 @@ class Wrk:
         result.add("answers_p99", "ms", float(value) * MILLISECONDS[unit])
         result.add("answers", "answers/s", float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1]))
         result.add("errors", "", failed + int(wrong[1] if wrong else 0))
+
+
+def _connections(tallyd):
+    text = tallyd.get("/metrics/prom")[2].decode()
+    return float(re.search(r"^tallyd_http_connections (\S+)", text, re.M)[1])
 
 
 def _answers(tallyd):

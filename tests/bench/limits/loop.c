@@ -92,7 +92,8 @@ static void announce(const struct loop *loop)
 
 static void take_connection(struct loop *loop)
 {
-    int fd = listener_accept(loop->listener);
+    struct sockaddr_storage peer;
+    int fd = listener_accept(loop->listener, &peer);
     struct connection *connection;
 
     if (fd < 0)

@@ -9,17 +9,15 @@
  */
 #include "common/address_table.h"
 
+#include "common/network.h"
+
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
-
-#define KEY_BYTES 9 /* the kind, and up to eight of the address */
 
 struct address {
     struct address *next;
-    uint8_t key[KEY_BYTES];
+    struct network network;
     _Atomic uint64_t count;
 };
 
@@ -28,8 +26,6 @@ struct address_table {
     size_t mask, sweep;
     struct address *chains[];
 };
-
-enum { KIND_OTHER, KIND_IPV4, KIND_IPV6 };
 
 struct address_table *address_table_create(const struct hash_key *key, size_t expected)
 {
@@ -63,31 +59,14 @@ void address_table_destroy(struct address_table *table)
     free(table);
 }
 
-static void make_key(const struct sockaddr *peer, uint8_t key[KEY_BYTES])
-{
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)peer;
-    const struct sockaddr_in *v4 = (const struct sockaddr_in *)peer;
-
-    memset(key, 0, KEY_BYTES);
-    if (peer->sa_family == AF_INET) {
-        key[0] = KIND_IPV4;
-        memcpy(key + 1, &v4->sin_addr, 4);
-    } else if (peer->sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
-        key[0] = KIND_IPV4;
-        memcpy(key + 1, v6->sin6_addr.s6_addr + 12, 4);
-    } else if (peer->sa_family == AF_INET6) {
-        key[0] = KIND_IPV6;
-        memcpy(key + 1, v6->sin6_addr.s6_addr, 8);
-    }
-}
-
-/* Frees what is at 0 in a chain, and returns the entry of that key, at whatever it is, or NULL. */
-static struct address *walk(struct address **link, const uint8_t key[KEY_BYTES])
+/* Frees what is at 0 in a chain, and returns the entry of that network, at whatever it is, or NULL.
+ * A network of NULL is nobody's. */
+static struct address *walk(struct address **link, const struct network *network)
 {
     struct address *found = NULL, *entry;
 
     while ((entry = *link)) {
-        if (memcmp(entry->key, key, KEY_BYTES) == 0) {
+        if (network && network_compare(&entry->network, network) == 0) {
             found = entry;
         } else if (atomic_load_explicit(&entry->count, memory_order_acquire) == 0) {
             *link = entry->next;
@@ -102,21 +81,19 @@ static struct address *walk(struct address **link, const uint8_t key[KEY_BYTES])
 struct address *address_table_take(struct address_table *table, const struct sockaddr *peer,
                                    uint64_t limit)
 {
-    static const uint8_t nobody[KEY_BYTES] = {UINT8_MAX};
-    struct address *address, **chain;
-    uint8_t key[KEY_BYTES];
+    struct network network = network_of(peer);
+    uint64_t hash = hash_bytes(&table->hash_key, network.bytes, sizeof network.bytes);
+    struct address *address, **chain = &table->chains[hash & table->mask];
 
-    make_key(peer, key);
-    chain = &table->chains[hash_bytes(&table->hash_key, key, KEY_BYTES) & table->mask];
-    walk(&table->chains[table->sweep++ & table->mask], nobody); /* before the entry is held */
-    address = walk(chain, key);
+    walk(&table->chains[table->sweep++ & table->mask], NULL); /* before the entry is held */
+    address = walk(chain, &network);
     if (!address) {
         address = calloc(1, sizeof *address);
         if (!address) {
             errno = ENOMEM;
             return NULL;
         }
-        memcpy(address->key, key, KEY_BYTES);
+        address->network = network;
         address->next = *chain;
         *chain = address;
     }

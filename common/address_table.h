@@ -1,6 +1,5 @@
 /*
- * How many connections each peer address has: an IPv4 address, or the first 64 bits of an IPv6 one,
- * since that is what one customer is given.
+ * How many connections each peer address has, or each network of such (common/network.h).
  *
  * The table is main's. A count of it travels with the connection: main takes it, and whoever closes
  * the connection gives it back, on any thread.

@@ -11,14 +11,15 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/network.h"
 #include "common/thread.h"
 #include "common/tls.h"
 #include "http/local_socket.h"
 #include "http/relay.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
@@ -32,18 +33,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define EVENTS        64
-#define ACCEPTS       64  /* in a row */
-#define SWEEP_MS      200 /* how late a time-out may be; and how long accepting pauses */
-#define LAST_MS       500 /* for the last answers */
-#define PORTS         65536
-#define NETWORK_BYTES 8 /* an IPv4 address, or the /64 of an IPv6 one */
+#define EVENTS   64
+#define ACCEPTS  64  /* in a row */
+#define SWEEP_MS 200 /* how late a time-out may be; and how long accepting pauses */
+#define LAST_MS  500 /* for the last answers */
+#define PORTS    65536
 
 struct guest {
     struct relay relay;
     TAILQ_ENTRY(guest) link;
-    uint8_t network[NETWORK_BYTES];
-    char address[INET6_ADDRSTRLEN];
+    struct network network;
+    char address[NETWORK_NAME_BYTES];
     uint16_t port; /* of `guests`; 0: none yet */
     bool verified, gone;
 };
@@ -180,28 +180,13 @@ static void serve(struct front *front, struct relay_end *end, uint32_t events)
 
 /* ---- Newcomers ------------------------------------------------------------------------------ */
 
-static void name_guest(struct guest *guest, const struct sockaddr_storage *address)
-{
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
-    const void *bytes = &v6->sin6_addr;
-    int family = address->ss_family;
-
-    if (family == AF_INET)
-        bytes = &((const struct sockaddr_in *)address)->sin_addr;
-    /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): accept() has set it */
-    else if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
-        bytes = v6->sin6_addr.s6_addr + 12, family = AF_INET;
-    inet_ntop(family, bytes, guest->address, sizeof guest->address);
-    memcpy(guest->network, bytes, family == AF_INET ? 4 : NETWORK_BYTES);
-}
-
 static bool has_too_many(const struct front *front, const struct guest *guest)
 {
     const struct guest *other;
     size_t count = 0;
 
     TAILQ_FOREACH(other, &front->here, link)
-    count += !memcmp(other->network, guest->network, NETWORK_BYTES);
+    count += !network_compare(&other->network, &guest->network);
     return count >= front->options.connections_per_address;
 }
 
@@ -217,7 +202,8 @@ static void welcome(struct front *front, int fd, const struct sockaddr_storage *
         return;
     }
     memset(&guest->link, 0, sizeof *guest - offsetof(struct guest, link));
-    name_guest(guest, address);
+    guest->network = network_of((const struct sockaddr *)address);
+    network_name_address((const struct sockaddr *)address, guest->address);
     if (has_too_many(front, guest)) {
         note_refusal(front, FRONT_REFUSED_ADDRESS);
         log_event(LOG_WARN,

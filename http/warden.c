@@ -212,9 +212,9 @@ static void log_shut(struct warden *warden, enum reason reason, int fd)
         "closed an HTTP connection without a request: hardly a thread is left (--http-connections)",
         "closed an HTTP connection: the client does not read its answer",
     };
-    char name[TCP_PEER_NAME_BYTES];
+    char name[NETWORK_NAME_BYTES];
 
-    tcp_peer_name(fd, name);
+    network_name_peer(fd, name);
     log_event(
         LOG_WARN,
         &(struct log_about){.kind = kinds[reason], .peer = name, .limit = &warden->limits[reason]},
@@ -242,14 +242,14 @@ static int compare_address(const void *left, const void *right)
 {
     const struct seen *a = ((const struct entry *)left)->seen;
     const struct seen *b = ((const struct entry *)right)->seen;
-    int order = memcmp(a->peer.network, b->peer.network, sizeof a->peer.network);
+    int order = network_compare(&a->peer.network, &b->peer.network);
 
     return order ? order : (a->found_ms > b->found_ms) - (a->found_ms < b->found_ms);
 }
 
 static bool is_same_network(const struct entry *a, const struct entry *b)
 {
-    return memcmp(a->seen->peer.network, b->seen->peer.network, sizeof b->seen->peer.network) == 0;
+    return network_compare(&a->seen->peer.network, &b->seen->peer.network) == 0;
 }
 
 static void shut_past_address(struct warden *warden)

@@ -3,15 +3,14 @@
 
 #include "common/address_table.h"
 #include "common/log.h"
+#include "common/network.h"
 #include "common/pressure.h"
 #include "common/stats.h"
 #include "server/listener.h"
 #include "server/worker.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -126,11 +125,10 @@ static struct worker *choose_worker(const struct acceptor *acceptor, uint64_t *t
 
 static void refuse_for_address(struct acceptor *acceptor, const struct sockaddr_storage *peer)
 {
-    char name[INET6_ADDRSTRLEN] = "?";
+    char name[NETWORK_NAME_BYTES];
 
+    network_name_address((const struct sockaddr *)peer, name);
     stats_add(&acceptor->options.stats->connections_refused_address, 1);
-    getnameinfo((const struct sockaddr *)peer, sizeof *peer, name, sizeof name, NULL, 0,
-                NI_NUMERICHOST);
     log_event(LOG_WARN,
               &(struct log_about){.kind = "connection_refused_address",
                                   .peer = name,

@@ -77,7 +77,7 @@ static enum log_level level_of(const struct call *call)
 
 static void log_error_answer(const struct call *call, const char *id)
 {
-    char peer[CONNECTION_PEER_BYTES];
+    char peer[NETWORK_NAME_BYTES];
     struct log_about about = {
         .kind = "request_failed",
         .request_id = id,

@@ -9,6 +9,7 @@
 
 #include "common/compiler.h"
 #include "common/log.h"
+#include "common/network.h"
 #include "server/call.h"
 #include "server/timers.h"
 
@@ -104,8 +105,7 @@ bool connection_tick_calls(struct connection *connection, uint64_t now_ms, size_
 int connection_fd(const struct connection *connection);
 
 /* Writes the address of the other side, for the log, and returns it. */
-#define CONNECTION_PEER_BYTES 46
-const char *connection_peer(const struct connection *connection, char peer[CONNECTION_PEER_BYTES]);
+const char *connection_peer(const struct connection *connection, char peer[NETWORK_NAME_BYTES]);
 
 /* Links for the owner's lists. */
 struct connection_links {

@@ -4,7 +4,6 @@
 #include "common/tls.h"
 #include "server/connection_private.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -15,20 +14,9 @@
 #define GOAWAY_BYTES       8
 #define DEBUG_BYTES        128
 
-const char *connection_peer(const struct connection *connection, char peer[CONNECTION_PEER_BYTES])
+const char *connection_peer(const struct connection *connection, char peer[NETWORK_NAME_BYTES])
 {
-    struct sockaddr_storage address = {0};
-    socklen_t length = sizeof address;
-
-    snprintf(peer, CONNECTION_PEER_BYTES, "?");
-    if (getpeername(connection->transport.fd, (struct sockaddr *)&address, &length) == 0) {
-        if (address.ss_family == AF_INET)
-            inet_ntop(AF_INET, &((struct sockaddr_in *)&address)->sin_addr, peer,
-                      CONNECTION_PEER_BYTES);
-        else if (address.ss_family == AF_INET6)
-            inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&address)->sin6_addr, peer,
-                      CONNECTION_PEER_BYTES);
-    }
+    network_name_peer(connection->transport.fd, peer);
     return peer;
 }
 
@@ -40,7 +28,7 @@ void connection_note_bad_peer(struct connection *connection, const struct connec
     static const char *const kinds[] = {STATS_BAD_PEERS(KIND)};
     struct connection_context *context = connection->context;
     struct stats_worker *stats = context->calls.stats;
-    char peer[CONNECTION_PEER_BYTES];
+    char peer[NETWORK_NAME_BYTES];
 
     if (connection->noted)
         return;

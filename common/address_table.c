@@ -1,11 +1,13 @@
 /*
- * A hash table with chains, of which main alone reads and writes all but the counts.
+ * A hash table with chains, of which one thread, its owner, alone reads and writes all but the
+ * counts.
  *
- * A count is raised by main and lowered by anybody. Lowering is the last that a closing thread does
- * with an entry (release), and main frees an entry only when it reads 0 (acquire), which nobody but
- * main could raise again: so an entry is never freed under anybody's hands. Nobody tells main of a
- * close, and nobody has to: it drops the entries that are at 0 as it comes by, and each look-up
- * comes by one chain more than it needs, so that the dead do not pile up where nobody looks.
+ * A count is raised by the owner and lowered by anybody. Lowering is the last that a closing thread
+ * does with an entry (release), and the owner frees an entry only when it reads 0 (acquire), which
+ * nobody else could raise again: so an entry is never freed under anybody's hands. Nobody tells the
+ * owner of a close, and nobody has to: it drops the entries that are at 0 as it comes by, and each
+ * look-up comes by one chain more than it needs, so that the dead do not pile up where nobody
+ * looks.
  */
 #include "common/address_table.h"
 

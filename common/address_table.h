@@ -1,8 +1,8 @@
 /*
  * How many connections each peer address has, or each network of such (common/network.h).
  *
- * The table is main's. A count of it travels with the connection: main takes it, and whoever closes
- * the connection gives it back, on any thread.
+ * A table is one thread's: main's for gRPC, the front's for HTTP. A count of it travels with the
+ * connection: its thread takes it, and whoever closes the connection gives it back, on any thread.
  */
 #ifndef TALLYD_COMMON_ADDRESS_TABLE_H
 #define TALLYD_COMMON_ADDRESS_TABLE_H
@@ -26,7 +26,7 @@ void address_table_destroy(struct address_table *table);
 
 /* Takes one for a connection from `peer`, unless its address has `limit` already. Returns what
  * address_table_release() gives back, or NULL with errno: EUSERS for too many, ENOMEM. Called by:
- * main. */
+ * the table's thread. */
 struct address *address_table_take(struct address_table *table, const struct sockaddr *peer,
                                    uint64_t limit) MUST_CHECK;
 

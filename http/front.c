@@ -1,8 +1,8 @@
 /*
  * Who a request comes from is told by the port of this host from which the relay reached civetweb:
- * `guests` has the relay's guest there from before the first byte goes out until after the socket
- * is closed, so no other process can have that port meanwhile. Who reaches civetweb's port without
- * the front is in no entry, and is a stranger.
+ * `callers` says who is behind it from before the first byte goes out until after the socket is
+ * closed, so no other process can have that port meanwhile. Who reaches civetweb's port without the
+ * front is in no entry, and is a stranger.
  *
  * Bounds: connections at once, past which further ones wait in the kernel's queue, and connections
  * of one address, past which they are closed.
@@ -14,6 +14,7 @@
 #include "common/network.h"
 #include "common/thread.h"
 #include "common/tls.h"
+#include "http/guests.h"
 #include "http/local_socket.h"
 #include "http/relay.h"
 
@@ -29,7 +30,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/queue.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -39,17 +39,6 @@
 #define LAST_MS  500 /* for the last answers */
 #define PORTS    65536
 
-struct guest {
-    struct relay relay;
-    TAILQ_ENTRY(guest) link;
-    struct network network;
-    char address[NETWORK_NAME_BYTES];
-    uint16_t port; /* of `guests`; 0: none yet */
-    bool verified, gone;
-};
-
-TAILQ_HEAD(guest_list, guest);
-
 struct front {
     struct front_options options;
     int listener, wake_fd, epoll_fd;
@@ -58,35 +47,22 @@ struct front {
     pthread_t thread;
     bool running;
     atomic_bool stop;
-    struct guest_list here, gone; /* the thread's; `gone` are freed after the events of a round */
-    size_t count;                 /* of `here` */
+    struct guests *guests; /* the thread's */
     struct log_limit refused, crowded;
     _Atomic uint64_t refusals[FRONT_REFUSALS]; /* written by the thread alone */
-
-    pthread_mutex_t lock; /* of `guests` and of what front_caller() reads there */
-    struct guest *guests[PORTS];
+    _Atomic uint8_t callers[PORTS];            /* enum front_caller; written by the thread alone */
 };
 
-enum front_caller front_caller(struct front *front, int port)
+/* civetweb asks when it has read a request, whose first byte went out after its port was set: the
+ * kernel, which carried it, keeps the order. */
+enum front_caller front_caller(const struct front *front, int port)
 {
-    enum front_caller caller = FRONT_STRANGER;
-    const struct guest *guest;
-
-    if (port <= 0 || port >= PORTS)
-        return caller;
-    pthread_mutex_lock(&front->lock);
-    guest = front->guests[port];
-    if (guest)
-        caller = guest->verified ? FRONT_VERIFIED : FRONT_CLIENT;
-    pthread_mutex_unlock(&front->lock);
-    return caller;
+    return port > 0 && port < PORTS ? atomic_load(&front->callers[port]) : FRONT_STRANGER;
 }
 
-static void set_guest(struct front *front, uint16_t port, struct guest *guest)
+static void set_caller(struct front *front, uint16_t port, enum front_caller caller)
 {
-    pthread_mutex_lock(&front->lock);
-    front->guests[port] = guest;
-    pthread_mutex_unlock(&front->lock);
+    atomic_store(&front->callers[port], (uint8_t)caller);
 }
 
 static void note_refusal(struct front *front, enum front_refusal reason)
@@ -110,34 +86,20 @@ static void watch_listener(struct front *front, bool accepting)
         front->accepting = accepting;
 }
 
-/* Its events of this round may still be to come, so it is only put aside. The port is given back
- * after the socket is closed. */
+/* The port is given back after the socket is closed. */
 static void dismiss(struct front *front, struct guest *guest)
 {
-    guest->gone = true;
     relay_fini(&guest->relay);
     if (guest->port)
-        set_guest(front, guest->port, NULL);
-    TAILQ_REMOVE(&front->here, guest, link);
-    TAILQ_INSERT_TAIL(&front->gone, guest, link);
-    front->count--;
-}
-
-static void free_gone(struct front *front)
-{
-    struct guest *guest;
-
-    while ((guest = TAILQ_FIRST(&front->gone))) {
-        TAILQ_REMOVE(&front->gone, guest, link);
-        free(guest);
-    }
+        set_caller(front, guest->port, FRONT_STRANGER);
+    guests_dismiss(front->guests, guest);
 }
 
 /* Those who connect and leave without a word, as load balancers do, are not worth a line. */
 static void log_refusal(struct front *front, const struct guest *guest)
 {
     const struct log_about about = {
-        .kind = "http_tls", .peer = guest->address, .limit = &front->refused};
+        .kind = "http_tls", .peer = guest->name, .limit = &front->refused};
     char reason[TLS_ERROR_BYTES];
 
     tls_handshake_error(guest->relay.ssl, reason);
@@ -157,8 +119,7 @@ static enum relay_result let_in(struct front *front, struct guest *guest)
         return RELAY_OVER;
     }
     guest->port = port;
-    guest->verified = relay_is_verified(&guest->relay);
-    set_guest(front, port, guest);
+    set_caller(front, port, relay_is_verified(&guest->relay) ? FRONT_VERIFIED : FRONT_CLIENT);
     return relay_connect(&guest->relay, fd);
 }
 
@@ -180,43 +141,31 @@ static void serve(struct front *front, struct relay_end *end, uint32_t events)
 
 /* ---- Newcomers ------------------------------------------------------------------------------ */
 
-static bool has_too_many(const struct front *front, const struct guest *guest)
+static void refuse_for_address(struct front *front, const struct sockaddr *address)
 {
-    const struct guest *other;
-    size_t count = 0;
+    char name[NETWORK_NAME_BYTES];
 
-    TAILQ_FOREACH(other, &front->here, link)
-    count += !network_compare(&other->network, &guest->network);
-    return count >= front->options.connections_per_address;
+    network_name_address(address, name);
+    note_refusal(front, FRONT_REFUSED_ADDRESS);
+    log_event(LOG_WARN,
+              &(struct log_about){.kind = "http_crowd", .peer = name, .limit = &front->crowded},
+              "HTTP: a connection was closed, since --http-connections-per-address are open");
 }
 
 /* Begins with a connection. */
-static void welcome(struct front *front, int fd, const struct sockaddr_storage *address)
+static void welcome(struct front *front, int fd, const struct sockaddr *address)
 {
     uint64_t deadline = clock_now_ms() + front->options.handshake_timeout_ms;
-    struct guest *guest = malloc(sizeof *guest); /* its buffers are not touched before use */
+    struct guest *guest = guests_admit(front->guests, address);
     const int on = 1;
 
     if (!guest) {
+        if (errno == EUSERS)
+            refuse_for_address(front, address);
         close(fd);
-        return;
-    }
-    memset(&guest->link, 0, sizeof *guest - offsetof(struct guest, link));
-    guest->network = network_of((const struct sockaddr *)address);
-    network_name_address((const struct sockaddr *)address, guest->address);
-    if (has_too_many(front, guest)) {
-        note_refusal(front, FRONT_REFUSED_ADDRESS);
-        log_event(LOG_WARN,
-                  &(struct log_about){
-                      .kind = "http_crowd", .peer = guest->address, .limit = &front->crowded},
-                  "HTTP: a connection was closed, since --http-connections-per-address are open");
-        close(fd);
-        free(guest);
         return;
     }
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    TAILQ_INSERT_TAIL(&front->here, guest, link);
-    front->count++;
     if (relay_init(&guest->relay, front->epoll_fd, fd, front->options.context, deadline))
         dismiss(front, guest);
     else
@@ -230,14 +179,14 @@ static void accept_some(struct front *front)
         socklen_t length = sizeof address;
         int fd;
 
-        if (front->count >= front->options.connections) {
+        if (guests_count(front->guests) >= front->options.connections) {
             watch_listener(front, false);
             return;
         }
         fd = accept4(front->listener, (struct sockaddr *)&address, &length,
                      SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            welcome(front, fd, &address);
+            welcome(front, fd, (const struct sockaddr *)&address);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             watch_listener(front, false); /* until the next sweep */
             return;
@@ -252,23 +201,23 @@ static void accept_some(struct front *front)
 /* Ends what is late, and takes connections again. */
 static void sweep(struct front *front, uint64_t now_ms)
 {
-    struct guest *guest = TAILQ_FIRST(&front->here), *next;
+    struct guest *guest = guests_first(front->guests), *next;
 
     for (; guest; guest = next) {
-        next = TAILQ_NEXT(guest, link);
+        next = guests_next(guest);
         if (!guest->relay.deadline_ms || now_ms < guest->relay.deadline_ms)
             continue;
         if (guest->relay.stage == RELAY_HANDSHAKE) {
             note_refusal(front, FRONT_REFUSED_TLS);
             log_event(LOG_WARN,
                       &(struct log_about){
-                          .kind = "http_tls", .peer = guest->address, .limit = &front->refused},
+                          .kind = "http_tls", .peer = guest->name, .limit = &front->refused},
                       "a client of HTTP did not end its TLS handshake within %" PRIu64 " ms",
                       front->options.handshake_timeout_ms);
         }
         dismiss(front, guest);
     }
-    if (front->count < front->options.connections && !atomic_load(&front->stop))
+    if (guests_count(front->guests) < front->options.connections && !atomic_load(&front->stop))
         watch_listener(front, true);
 }
 
@@ -283,20 +232,17 @@ static void take_events(struct front *front)
         else if (events[i].data.ptr)
             serve(front, events[i].data.ptr, events[i].events);
     }
-    free_gone(front);
+    guests_free_gone(front->guests);
 }
 
 /* True while somebody has not got all of an answer. */
 static bool has_answers(const struct front *front)
 {
-    const struct guest *guest;
+    const struct guest *guest = guests_first(front->guests);
 
-    TAILQ_FOREACH(guest, &front->here, link)
-    {
-        if (guest->relay.stage == RELAY_CARRIES)
-            return true;
-    }
-    return false;
+    while (guest && guest->relay.stage != RELAY_CARRIES)
+        guest = guests_next(guest);
+    return guest;
 }
 
 static void *run(void *argument)
@@ -336,33 +282,46 @@ static int watch_own(struct front *front)
                : 0;
 }
 
+/* Returns 0 or a negative errno. */
+static int open_all(struct front *front)
+{
+    const struct front_options *options = &front->options;
+
+    front->listener = local_socket_listen(options->bind, options->port);
+    if (front->listener < 0)
+        return front->listener;
+    front->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (front->epoll_fd < 0)
+        return -errno;
+    front->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (front->wake_fd < 0)
+        return -errno;
+    front->guests =
+        guests_create(&options->hash_key, options->connections, options->connections_per_address);
+    return front->guests ? watch_own(front) : -errno;
+}
+
 struct front *front_create(const struct front_options *options, char error[HTTP_ERROR_BYTES])
 {
     struct front *front = calloc(1, sizeof *front);
+    int result = -ENOMEM;
 
     thread_assert_role(THREAD_MAIN);
-    if (!front) {
-        snprintf(error, HTTP_ERROR_BYTES, "HTTP cannot start: %s", strerror(ENOMEM));
-        return NULL;
+    if (front) {
+        front->options = *options;
+        front->listener = front->epoll_fd = front->wake_fd = -1;
+        result = open_all(front);
     }
-    front->options = *options;
-    pthread_mutex_init(&front->lock, NULL);
-    TAILQ_INIT(&front->here);
-    TAILQ_INIT(&front->gone);
-    front->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    front->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    front->listener = local_socket_listen(options->bind, options->port);
-    if (front->listener >= 0 && front->epoll_fd >= 0 && front->wake_fd >= 0 && !watch_own(front))
+    if (!result)
         return front;
-    if (front->listener == -EADDRINUSE)
+    if (result == -EADDRINUSE)
         snprintf(error, HTTP_ERROR_BYTES,
                  "HTTP port %" PRIu64 " on %.64s is in use: stop the program that holds it, or "
                  "choose another one with --http-port",
                  options->port, options->bind);
     else
         snprintf(error, HTTP_ERROR_BYTES, "HTTP cannot listen on port %" PRIu64 " of %.64s: %s",
-                 options->port, options->bind,
-                 strerror(front->listener < 0 ? -front->listener : errno));
+                 options->port, options->bind, strerror(-result));
     front_destroy(front);
     return NULL;
 }
@@ -388,15 +347,14 @@ void front_destroy(struct front *front)
         eventfd_write(front->wake_fd, 1);
         pthread_join(front->thread, NULL);
     }
-    while ((guest = TAILQ_FIRST(&front->here)))
+    while (front->guests && (guest = guests_first(front->guests)))
         dismiss(front, guest);
-    free_gone(front);
+    guests_destroy(front->guests);
     if (front->listener >= 0)
         close(front->listener);
     if (front->wake_fd >= 0)
         close(front->wake_fd);
     if (front->epoll_fd >= 0)
         close(front->epoll_fd);
-    pthread_mutex_destroy(&front->lock);
     free(front);
 }

@@ -10,6 +10,7 @@
 #define TALLYD_HTTP_FRONT_H
 
 #include "common/compiler.h"
+#include "common/hash.h"
 #include "http/http.h"
 
 #include <stdbool.h>
@@ -26,6 +27,7 @@ struct front_options {
     uint64_t handshake_timeout_ms;
     size_t connections; /* at once; further ones wait */
     size_t connections_per_address;
+    struct hash_key hash_key; /* random */
 };
 
 struct front;
@@ -51,7 +53,7 @@ enum front_caller {
 
 /* Who is behind a connection that the backend sees coming from `port` of 127.0.0.1. Called by:
  * http, while it serves that connection. */
-enum front_caller front_caller(struct front *front, int port);
+enum front_caller front_caller(const struct front *front, int port);
 
 enum front_refusal {
     FRONT_REFUSED_TLS,     /* the handshake failed, or was not ended in time */

@@ -228,6 +228,7 @@ static int create_front(struct http_server *server, char error[HTTP_ERROR_BYTES]
         .handshake_timeout_ms = options->handshake_timeout_ms,
         .connections = 2 * options->connections, /* civetweb queues as many as it serves */
         .connections_per_address = options->connections_per_address,
+        .hash_key = options->hash_key,
     };
 
     if (!options->tls)

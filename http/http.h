@@ -23,6 +23,7 @@
 #include "aggregator/redis.h"
 #include "common/balance.h"
 #include "common/compiler.h"
+#include "common/hash.h"
 #include "common/stats.h"
 #include "common/tls.h"
 #include "common/tokens.h"
@@ -63,6 +64,7 @@ struct http_options {
     struct tls *tls; /* speak TLS only; NULL: none */
     uint64_t handshake_timeout_ms;
     uint64_t connections_per_address;
+    struct hash_key hash_key;  /* random */
     uint64_t stall_timeout_ms; /* see http/warden.h */
 };
 

@@ -180,6 +180,7 @@ static struct http_server *start_http(struct server *server, char error[OPT_ERRO
         .tls = server->tls,
         .handshake_timeout_ms = config->handshake_timeout_ms,
         .connections_per_address = config->http_connections_per_address,
+        .hash_key = server->hash_key,
         .stall_timeout_ms = config->stall_timeout_ms,
     };
 

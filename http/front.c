@@ -1,6 +1,6 @@
 /*
  * Who a request comes from is told by the port of this host from which the relay reached civetweb:
- * `callers` says who is behind it from before the first byte goes out until after the socket is
+ * `callers` says who is behind it from before the first byte goes out until before the socket is
  * closed, so no other process can have that port meanwhile. Who reaches civetweb's port without the
  * front is in no entry, and is a stranger.
  *
@@ -86,12 +86,12 @@ static void watch_listener(struct front *front, bool accepting)
         front->accepting = accepting;
 }
 
-/* The port is given back after the socket is closed. */
+/* Once the socket is closed, anybody on this host may be given its port. */
 static void dismiss(struct front *front, struct guest *guest)
 {
-    relay_fini(&guest->relay);
     if (guest->port)
         set_caller(front, guest->port, FRONT_STRANGER);
+    relay_fini(&guest->relay);
     guests_dismiss(front->guests, guest);
 }
 

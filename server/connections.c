@@ -149,6 +149,16 @@ bool connections_receive_pending(struct connections *connections)
     return true;
 }
 
+void connections_timer(struct connections *connections, struct connection *connection)
+{
+    if (connection_links(connection)->dead)
+        return;
+    if (connection_timer(connection))
+        connections_touch(connections, connection);
+    else
+        connections_end(connections, connection);
+}
+
 void connections_each(struct connections *connections, void (*act)(struct connection *))
 {
     for (struct connection *c = connections->first; c; c = connection_links(c)->next) {

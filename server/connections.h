@@ -45,6 +45,9 @@ void connections_end_all(struct connections *connections);
 void connections_receive(struct connections *connections, struct connection *connection);
 bool connections_receive_pending(struct connections *connections);
 
+/* One's timer is due. */
+void connections_timer(struct connections *connections, struct connection *connection);
+
 /* Does `act` for each, and touches it. */
 void connections_each(struct connections *connections, void (*act)(struct connection *));
 

@@ -4,8 +4,7 @@
  * committed; run the timers that are due; send; destroy what ended; and if it was a small round,
  * hold the next one back.
  *
- * Connections come through a pipe, the kernel's queue between main and the worker: a descriptor and
- * a count of the peer's address. Wake-ups (a cut, a commit, a stage) come through the cut's
+ * Connections come through the inbox. Wake-ups (a cut, a commit, a stage) come through the cut's
  * eventfd.
  */
 #include "server/worker.h"
@@ -16,9 +15,9 @@
 #include "common/thread.h"
 #include "common/wake.h"
 #include "server/connections.h"
+#include "server/inbox.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,7 +29,7 @@
 #include <unistd.h>
 
 #define MAX_EVENTS        64
-#define INBOX_CONNECTIONS 64   /* taken from the pipe at once */
+#define INBOX_CONNECTIONS 64   /* taken from the inbox at once */
 #define GOAWAY_DELAY_MS   100  /* for streams that are under way when the first GOAWAY is sent */
 #define LINGER_MS         1000 /* for peers to end their side once the worker stops */
 #define TICK_MS           1000 /* between two looks at all calls, and at the load */
@@ -41,17 +40,11 @@
 #define TIGHT_NS         1000000     /* while memory is short */
 #define MODERATION_BYTES (128 << 10) /* half of the receive buffer */
 
-/* What goes through the inbox. */
-struct given {
-    int fd;
-    struct address *address;
-};
-
 struct worker {
     struct worker_options options;
     struct connection_context context;
     int epoll_fd;
-    int inbox[2]; /* a pipe: main writes, the worker reads */
+    struct inbox *inbox;
     pthread_t thread;
 
     struct connections connections;
@@ -96,7 +89,7 @@ struct worker *worker_create(const struct worker_options *options)
         return NULL;
     memset(worker, 0, sizeof *worker);
     worker->options = *options;
-    worker->inbox[0] = worker->inbox[1] = worker->epoll_fd = -1;
+    worker->epoll_fd = -1;
     worker->timers = timers_create();
     error = connection_context_init(&worker->context, &options->connections);
     if (!worker->timers || error) {
@@ -118,10 +111,11 @@ struct worker *worker_create(const struct worker_options *options)
     worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     worker->connections.context = &worker->context;
     worker->connections.epoll_fd = worker->epoll_fd;
-    if (worker->epoll_fd < 0 || pipe2(worker->inbox, O_NONBLOCK | O_CLOEXEC))
+    worker->inbox = inbox_create();
+    if (worker->epoll_fd < 0 || !worker->inbox)
         goto err;
     /* The two that are no connections are told apart by where their pointers point. */
-    if (watch(worker, worker->inbox[0], &worker->inbox) ||
+    if (watch(worker, inbox_fd(worker->inbox), worker->inbox) ||
         watch(worker, cut_worker_fd(options->cut), worker))
         goto err;
     return worker;
@@ -137,10 +131,7 @@ void worker_destroy(struct worker *worker)
 {
     if (!worker)
         return;
-    for (int i = 0; i < 2; i++) {
-        if (worker->inbox[i] >= 0)
-            close(worker->inbox[i]);
-    }
+    inbox_destroy(worker->inbox);
     if (worker->epoll_fd >= 0)
         close(worker->epoll_fd);
     call_context_fini(&worker->context.calls);
@@ -153,12 +144,12 @@ void worker_destroy(struct worker *worker)
 
 static void take_inbox(struct worker *worker)
 {
-    struct given given[INBOX_CONNECTIONS];
-    ssize_t bytes = read(worker->inbox[0], given, sizeof given);
+    struct inbox_item items[INBOX_CONNECTIONS];
+    size_t count = inbox_take(worker->inbox, items, INBOX_CONNECTIONS);
 
-    for (ssize_t i = 0; i < bytes / (ssize_t)sizeof given[0]; i++) {
+    for (size_t i = 0; i < count; i++) {
         struct connection *connection =
-            connections_take(&worker->connections, given[i].fd, given[i].address);
+            connections_take(&worker->connections, items[i].fd, items[i].address);
 
         if (connection && worker->stage >= WORKER_DRAINING)
             connection_goaway(connection);
@@ -242,19 +233,10 @@ static void run_timers(struct worker *worker)
     struct timer *timer;
 
     for (int n = 0; n < ROUND_TIMERS && (timer = timers_take_due(worker->timers, now)); n++) {
-        struct connection *connection;
-
-        if (timer->kind == TIMER_CALL) {
+        if (timer->kind == TIMER_CALL)
             call_deadline(timer);
-            continue;
-        }
-        connection = connection_of_timer(timer);
-        if (connection_links(connection)->dead)
-            continue;
-        if (connection_timer(connection))
-            connections_touch(&worker->connections, connection);
         else
-            connections_end(&worker->connections, connection);
+            connections_timer(&worker->connections, connection_of_timer(timer));
     }
 }
 
@@ -294,7 +276,7 @@ static void handle_event(struct worker *worker, const struct epoll_event *event)
 {
     if (event->data.ptr == worker) {
         wake_clear(cut_worker_fd(worker->options.cut));
-    } else if (event->data.ptr == &worker->inbox) {
+    } else if (event->data.ptr == worker->inbox) {
         take_inbox(worker);
     } else { /* also when it can be sent to: a TLS handshake goes on by receiving */
         connections_receive(&worker->connections, event->data.ptr);
@@ -373,21 +355,15 @@ int worker_start(struct worker *worker)
 
 int worker_give(struct worker *worker, int fd, struct address *address)
 {
-    struct given given;
-    int error;
+    int error = inbox_put(worker->inbox, fd, address);
 
-    memset(&given, 0, sizeof given); /* its padding too */
-    given.fd = fd;
-    given.address = address;
-    /* A write of so few bytes into a pipe is never split. */
-    if (write(worker->inbox[1], &given, sizeof given) == (ssize_t)sizeof given) {
-        worker->given++;
-        return 0;
+    if (error) {
+        close(fd);
+        address_table_release(address);
+        return error;
     }
-    error = -errno;
-    close(fd);
-    address_table_release(address);
-    return error;
+    worker->given++;
+    return 0;
 }
 
 void worker_set_stage(struct worker *worker, enum worker_stage stage)

@@ -5,6 +5,8 @@
  */
 #include "common/opt.h"
 
+#include "common/edit_distance.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
@@ -40,36 +42,6 @@ static int take(struct load *load, size_t row, const char *text, const char *sou
     load->found[row].source = source;
     load->found[row].text = strdup(text);
     return load->found[row].text ? 0 : fail(load, "out of memory");
-}
-
-static size_t smallest(size_t a, size_t b, size_t c)
-{
-    size_t least = a < b ? a : b;
-
-    return least < c ? least : c;
-}
-
-/* Levenshtein's distance, for "did you mean"; names past 63 bytes count as far away. */
-static size_t edit_distance(const char *a, const char *b)
-{
-    size_t row[64], length = strlen(b);
-
-    if (length >= ARRAY_LENGTH(row))
-        return SIZE_MAX;
-    for (size_t j = 0; j <= length; j++)
-        row[j] = j;
-    for (size_t i = 1; a[i - 1]; i++) {
-        size_t diagonal = row[0];
-
-        row[0] = i;
-        for (size_t j = 1; j <= length; j++) {
-            size_t above = row[j];
-
-            row[j] = smallest(row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1]));
-            diagonal = above;
-        }
-    }
-    return row[length];
 }
 
 /* Finds the row called `name`. `where` is the line of a file that names it, for messages; NULL

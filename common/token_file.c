@@ -2,18 +2,16 @@
 #include "common/token_file.h"
 
 #include "common/hex.h"
+#include "common/regular_file.h"
 #include "common/tokens.h"
 #include "common/utf8.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static const struct {
     const char *name;
@@ -355,56 +353,19 @@ void token_file_fini(struct token_file *file)
     *file = (struct token_file){NULL, 0};
 }
 
-/* Reads what `fd` has, up to its end or one byte more than `room`. */
-static ssize_t read_all(int fd, char *bytes, size_t room)
-{
-    size_t used = 0;
-
-    while (used < room) {
-        ssize_t got = read(fd, bytes + used, room - used);
-
-        if (got < 0 && errno != EINTR)
-            return -1;
-        if (got == 0)
-            break;
-        used += got > 0 ? (size_t)got : 0;
-    }
-    return (ssize_t)used;
-}
-
 char *token_file_load(const char *path, size_t *length, unsigned *mode,
                       char error[TOKEN_FILE_ERROR_BYTES])
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe without a writer: no wait */
-    char *bytes = NULL;
-    struct stat status;
-    ssize_t got;
+    char *bytes = malloc(TOKEN_FILE_MAX_BYTES + 1);
+    ssize_t got = bytes ? regular_file_read(path, bytes, TOKEN_FILE_MAX_BYTES + 1, mode) : -ENOMEM;
 
-    if (fd < 0 || fstat(fd, &status))
-        goto err;
-    errno = EINVAL; /* what is not a file has no end to wait for */
-    if (!S_ISREG(status.st_mode))
-        goto err;
-    bytes = malloc(TOKEN_FILE_MAX_BYTES + 1);
-    if (!bytes)
-        goto err;
-    got = read_all(fd, bytes, TOKEN_FILE_MAX_BYTES + 1);
-    if (got < 0)
-        goto err;
-    errno = EFBIG;
-    if (got > TOKEN_FILE_MAX_BYTES)
-        goto err;
-    *length = (size_t)got;
-    if (mode)
-        *mode = status.st_mode & 07777;
-    close(fd);
-    return bytes;
-
-err:
+    if (got >= 0 && got <= TOKEN_FILE_MAX_BYTES) {
+        *length = (size_t)got;
+        return bytes;
+    }
+    free(bytes);
+    errno = got < 0 ? (int)-got : EFBIG;
     snprintf(error, TOKEN_FILE_ERROR_BYTES, "%s",
              errno == EINVAL ? "it is not a file" : strerror(errno));
-    free(bytes);
-    if (fd >= 0)
-        close(fd);
     return NULL;
 }

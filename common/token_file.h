@@ -1,9 +1,9 @@
 /*
  * The token file: a line for each token, for people to read and to keep in git.
  *
- *     # who         may do       by the token with this hash         and only
- *     fleet-north   ingest       sha256=<64 hexadecimal digits>      prefix=north%2F
- * max-devices=5000 grafana       read         sha256=<64 hexadecimal digits>
+ *     # who        may do  by the token with this hash          and only
+ *     fleet-north  ingest  sha256=<64 hexadecimal digits>  prefix=north%2F max-devices=5000
+ *     grafana      read    sha256=<64 hexadecimal digits>
  *
  * First a name (letters, digits, "-", "_" and ".", at most 64), then its rights separated by
  * commas, then fields in any order. Blanks or tabs stand between them. The prefix is UTF-8, with

@@ -1,0 +1,105 @@
+/* Reading a file that a user named: its first bytes, or why there are none; never a wait. */
+#include "common/regular_file.h"
+#include "tests/unit/unit.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char directory[] = "/tmp/test_regular_file_XXXXXX";
+static char path[64];
+
+static int enter(void **state)
+{
+    (void)state;
+    assert_non_null(mkdtemp(directory));
+    snprintf(path, sizeof path, "%s/file", directory);
+    return 0;
+}
+
+static int leave(void **state)
+{
+    (void)state;
+    return rmdir(directory);
+}
+
+static void write_file(const char *bytes, size_t length)
+{
+    FILE *file = fopen(path, "w");
+
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, length, file), length);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void read_gives_the_whole_or_as_much_as_there_is_room(void **state)
+{
+    static const char text[] = "one\0two\n";
+    char bytes[16];
+
+    (void)state;
+    write_file(text, sizeof text);
+    for (size_t room = 0; room <= sizeof bytes; room++) {
+        size_t due = room < sizeof text ? room : sizeof text;
+
+        memset(bytes, 'x', sizeof bytes);
+        assert_int_equal(regular_file_read(path, bytes, room, NULL), due);
+        assert_memory_equal(bytes, text, due);
+        for (size_t i = due; i < sizeof bytes; i++)
+            assert_int_equal(bytes[i], 'x');
+    }
+    assert_int_equal(unlink(path), 0);
+}
+
+static void read_of_an_empty_file_gives_nothing(void **state)
+{
+    char bytes[1];
+
+    (void)state;
+    write_file("", 0);
+    assert_int_equal(regular_file_read(path, bytes, 1, NULL), 0);
+    assert_int_equal(unlink(path), 0);
+}
+
+static void read_tells_the_permissions(void **state)
+{
+    unsigned mode = 0;
+    char bytes[1];
+
+    (void)state;
+    write_file("x", 1);
+    assert_int_equal(chmod(path, 0640), 0);
+    assert_int_equal(regular_file_read(path, bytes, 1, &mode), 1);
+    assert_int_equal(mode, 0640);
+    assert_int_equal(unlink(path), 0);
+}
+
+static void read_of_what_is_no_regular_file_fails_at_once(void **state)
+{
+    unsigned mode = 42;
+    char bytes[1];
+
+    (void)state;
+    assert_int_equal(regular_file_read(path, bytes, 1, &mode), -ENOENT);
+    assert_int_equal(regular_file_read(directory, bytes, 1, &mode), -EINVAL);
+    assert_int_equal(regular_file_read("/dev/zero", bytes, 1, &mode), -EINVAL);
+    assert_int_equal(mkfifo(path, 0600), 0); /* nobody writes it */
+    assert_int_equal(regular_file_read(path, bytes, 1, &mode), -EINVAL);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mode, 42);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(read_gives_the_whole_or_as_much_as_there_is_room),
+        cmocka_unit_test(read_of_an_empty_file_gives_nothing),
+        cmocka_unit_test(read_tells_the_permissions),
+        cmocka_unit_test(read_of_what_is_no_regular_file_fails_at_once),
+    };
+
+    return cmocka_run_group_tests(tests, enter, leave);
+}

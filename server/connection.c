@@ -89,13 +89,11 @@ void connection_destroy(struct connection *connection)
 
 void connection_announce_goaway(struct connection *connection)
 {
-    connection->announced = true;
     nghttp2_submit_shutdown_notice(connection->session);
 }
 
 void connection_goaway(struct connection *connection)
 {
-    connection->announced = false;
     nghttp2_submit_goaway(connection->session, NGHTTP2_FLAG_NONE,
                           nghttp2_session_get_last_proc_stream_id(connection->session),
                           NGHTTP2_NO_ERROR, NULL, 0);

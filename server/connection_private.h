@@ -34,7 +34,6 @@ struct connection {
     size_t useful;          /* bytes of DATA that the last receive brought to calls */
     bool completed;         /* it completed a frame of another type */
     bool greeted;           /* the peer's preface is complete, its SETTINGS included */
-    bool announced;         /* the end is, but not the last stream id */
     bool in_headers;        /* a header block has begun and not ended */
     bool noted;             /* it is counted as a bad peer */
     uint32_t header_bytes;  /* of this header list, as RFC 9113, 6.5.2, counts them */

@@ -150,7 +150,7 @@ bool connection_send(struct connection *connection)
                                              (size_t)(length - sent)))
             return false;
     }
-    if (!connection->announced && !nghttp2_session_want_read(connection->session) &&
+    if (!nghttp2_session_want_read(connection->session) &&
         !nghttp2_session_want_write(connection->session))
         connection_shut(connection);
     return true;

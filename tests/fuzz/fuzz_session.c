@@ -36,7 +36,8 @@
 #define MAX_ID_BYTES      32
 #define MAX_MESSAGE_BYTES 1000
 #define PACKET_BYTES      64 /* room for one with its framing, compressed too */
-#define DEADLINE_EXCEEDED 4  /* gRPC's numbers for a server that did not wait for us */
+#define STALL_MS          60000
+#define DEADLINE_EXCEEDED 4 /* gRPC's numbers for a server that did not wait for us */
 #define UNAVAILABLE       14
 #define PREFACE           "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
@@ -54,6 +55,8 @@ struct stream {
     uint8_t rest[PACKET_BYTES]; /* of a packet that is sent in part */
     size_t rest_length;
     unsigned rest_device;
+    uint64_t still_ms; /* since when we sent nothing more of it */
+    bool stalled;      /* for too long, so that the server may end it */
 };
 
 static struct session {
@@ -242,6 +245,17 @@ static void commit(void)
     send_answers();
 }
 
+/* A stream that stands inside a packet while time passes. */
+static void note_stalls(uint64_t ms)
+{
+    for (unsigned i = 0; i < session->opened; i++) {
+        struct stream *stream = &session->streams[i];
+
+        stream->still_ms += stream->rest_length ? ms : 0;
+        stream->stalled |= stream->still_ms >= STALL_MS;
+    }
+}
+
 static void pass_time(unsigned detail)
 {
     struct timer *timer;
@@ -249,6 +263,7 @@ static void pass_time(unsigned detail)
     uint64_t now;
 
     now_ns += detail * UINT64_C(500000000);
+    note_stalls(detail * UINT64_C(500));
     now = session->context.now_ms = clock_now_ms();
     for (int i = 0; session->connection && (timer = timers_take_due(session->timers, now)); i++) {
         FUZZ_CHECK(i < MAX_STEPS);
@@ -406,6 +421,7 @@ static void send_packets(unsigned detail, bool cuts, bool ends)
     if (stream->rest_length && !stream->failed)
         stream->packets[stream->rest_device]++;
     stream->rest_length = 0;
+    stream->still_ms = 0;
     for (unsigned i = 0; i < count; i++, device = (device + 1) % DEVICES) {
         length += render_packet(bytes + length, device, shape, stream->gzip && i % 2);
         if (!stream->failed)
@@ -618,8 +634,8 @@ static void check_stream(unsigned i, uint64_t least[DEVICES], uint64_t most[DEVI
 
     /* A stream too many is refused, of which we hear nothing when we reset it at once. */
     uncertain |= !answer->has_status && (answer->reset || (stream->reset && i >= MAX_STREAMS));
-    /* Nor of a deadline that passed, when we reset the stream while its answer waits. */
-    uncertain |= !answer->has_status && stream->reset && stream->timed;
+    /* Nor of a deadline or a stall, when we reset the stream while its answer waits. */
+    uncertain |= !answer->has_status && stream->reset && (stream->timed || stream->stalled);
 
     if (!stream->counts)
         return;
@@ -671,7 +687,7 @@ static void begin(const uint8_t *data, size_t size)
     static const struct connection_options options = {
         .max_streams = MAX_STREAMS,
         .handshake_timeout_ms = 10000,
-        .stall_timeout_ms = 60000,
+        .stall_timeout_ms = STALL_MS,
         .keepalive_time_ms = 30000,
         .keepalive_timeout_ms = 20000,
         .max_age_ms = 600000,
@@ -704,7 +720,7 @@ static void begin(const uint8_t *data, size_t size)
         .cut = session->cut,
         .commits = session->commits,
         .stats = &session->stats,
-        .stall_timeout_ms = 60000,
+        .stall_timeout_ms = STALL_MS,
         .limits = {MAX_MESSAGE_BYTES, MAX_ID_BYTES},
         .timers = session->timers,
         .touch = touched,

@@ -1,60 +1,32 @@
 /*
- * civetweb tells nobody its descriptors, so the warden finds the sockets among those of the
- * process: by their own port, which is civetweb's. A descriptor may be closed and given to somebody
- * else at any time; so whatever is to be shut is duplicated first, looked at again, and shut by the
- * duplicate, which cannot become another socket.
+ * See warden.h. A descriptor that the census found may be closed and given to somebody else at any
+ * time; so whatever is to be shut is duplicated first, looked at again, and shut by the duplicate,
+ * which cannot become another socket.
  *
- * Which of them are served is told by the clients' ports: each has a count of requests begun and of
- * answers ended. Two clients of one port, of different addresses, are taken for one; then one that
- * waits may pass for one that is served, which errs on the safe side.
- *
- * A connection waits when no request of it is being answered and no byte of it is unread: then its
- * head drips, or it idles. One with unread bytes stands in civetweb's queue, and is let alone.
+ * One that waits for a request drips its head, or idles. One with unread bytes stands in civetweb's
+ * queue, and is let alone.
  */
 #include "http/warden.h"
 
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/thread.h"
-#include "http/tcp_peer.h"
+#include "http/census.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sockios.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define CALM_MS        1000 /* between two looks */
 #define CROWDED_MS     50
-#define RESERVE        16          /* one thread of so many, and at least four, are kept free */
-#define WAIT_MS        250         /* that a client gets for a head when threads are short */
-#define STALL_BYTES    (16 * 1024) /* of an answer, that must get through in time */
-#define CROWD_STALL_MS 5000        /* and in what time when threads are short */
-#define PORTS          65536
-
-/* What is remembered of a descriptor from one look to the next. */
-struct seen {
-    uint64_t look;       /* the last one that found it; 0: none */
-    uint64_t found_ms;   /* when it was found first, as this connection */
-    uint64_t waiting_ms; /* since when it has waited for a request; 0: it does not */
-    uint64_t moved_ms;   /* when its answer last moved by STALL_BYTES */
-    uint64_t acked;      /* bytes of answers that had got through by then */
-    uint32_t begun;      /* requests on its port, as of the last look */
-    struct tcp_peer peer;
-};
-
-/* A connection that this look found. */
-struct entry {
-    int fd;
-    const struct seen *seen;
-};
+#define RESERVE        16   /* one thread of so many, and at least four, are kept free */
+#define WAIT_MS        250  /* that a client gets for a head when threads are short */
+#define CROWD_STALL_MS 5000 /* and in what time when threads are short */
 
 enum reason { REASON_ADDRESS, REASON_CROWD, REASON_STALL, REASONS };
 
@@ -67,16 +39,11 @@ struct warden {
     pthread_cond_t changed;
     bool stop;
 
-    uint64_t look; /* the thread's, as is all to `limits` */
-    struct seen *seen;
-    size_t seen_count;
-    struct entry *entries;
-    size_t entry_count, entry_room;
+    struct census *census; /* taken by the thread */
     struct log_limit limits[REASONS];
 
     _Atomic uint64_t shut[REASONS];
     _Atomic int64_t connections;
-    _Atomic uint32_t begun[PORTS], ended[PORTS];
 };
 
 /* ---- What civetweb's threads tell ----------------------------------------------------------- */
@@ -93,12 +60,12 @@ void warden_note_closed(struct warden *warden)
 
 void warden_note_request(struct warden *warden, int peer_port)
 {
-    atomic_fetch_add_explicit(&warden->begun[(uint16_t)peer_port], 1, memory_order_relaxed);
+    census_note_request(warden->census, peer_port);
 }
 
 void warden_note_answered(struct warden *warden, int peer_port)
 {
-    atomic_fetch_add_explicit(&warden->ended[(uint16_t)peer_port], 1, memory_order_relaxed);
+    census_note_answered(warden->census, peer_port);
 }
 
 struct warden_figures warden_figures(const struct warden *warden)
@@ -111,95 +78,6 @@ struct warden_figures warden_figures(const struct warden *warden)
         .shut_crowd = atomic_load_explicit(&warden->shut[REASON_CROWD], memory_order_relaxed),
         .shut_stall = atomic_load_explicit(&warden->shut[REASON_STALL], memory_order_relaxed),
     };
-}
-
-/* ---- Looking at sockets --------------------------------------------------------------------- */
-
-/* Makes room for a descriptor. Returns what is remembered of it, or NULL when memory is short. */
-static struct seen *remember(struct warden *warden, int fd)
-{
-    size_t count = warden->seen_count ? warden->seen_count : 64;
-    struct seen *grown;
-
-    while (count <= (size_t)fd)
-        count *= 2;
-    if (count > warden->seen_count) {
-        grown = realloc(warden->seen, count * sizeof *grown);
-        if (!grown)
-            return NULL;
-        memset(grown + warden->seen_count, 0, (count - warden->seen_count) * sizeof *grown);
-        warden->seen = grown;
-        warden->seen_count = count;
-    }
-    return &warden->seen[fd];
-}
-
-/* Brings what is remembered of a connection up to date. */
-static void update(struct warden *warden, int fd, struct seen *seen, uint64_t now)
-{
-    uint16_t port = seen->peer.port;
-    uint32_t begun = atomic_load_explicit(&warden->begun[port], memory_order_relaxed);
-    uint32_t ended = atomic_load_explicit(&warden->ended[port], memory_order_relaxed);
-    int unread = 0, unsent = 0;
-    uint64_t acked;
-
-    ioctl(fd, SIOCINQ, &unread);
-    ioctl(fd, SIOCOUTQ, &unsent);
-    if (begun != ended || unread > 0 || begun != seen->begun)
-        seen->waiting_ms = 0;
-    else if (!seen->waiting_ms)
-        seen->waiting_ms = now;
-    acked = unsent > 0 ? tcp_peer_bytes_acked(fd) : 0;
-    if (unsent == 0 || acked >= seen->acked + STALL_BYTES || acked < seen->acked) {
-        seen->moved_ms = now;
-        seen->acked = acked;
-    }
-    seen->begun = begun;
-}
-
-static void look_at(struct warden *warden, int fd, uint64_t now)
-{
-    struct tcp_peer peer;
-    struct seen *seen;
-
-    if (!tcp_peer_read(fd, warden->port, &peer))
-        return;
-    seen = remember(warden, fd);
-    if (!seen)
-        return;
-    if (seen->look + 1 != warden->look || !tcp_peer_is_equal(&seen->peer, &peer))
-        *seen = (struct seen){.found_ms = now, .moved_ms = now, .peer = peer};
-    seen->look = warden->look;
-    update(warden, fd, seen, now);
-}
-
-/* Looks at all sockets; `entries` are those of civetweb then. Returns 0 or a negative errno. */
-static int look(struct warden *warden, uint64_t now)
-{
-    DIR *descriptors = opendir("/proc/self/fd");
-    const struct dirent *found;
-
-    if (!descriptors)
-        return -errno;
-    warden->look++;
-    while ((found = readdir(descriptors))) /* "." is 0, which is no such socket */
-        look_at(warden, (int)strtol(found->d_name, NULL, 10), now);
-    closedir(descriptors);
-
-    warden->entry_count = 0;
-    if (warden->entry_room < warden->seen_count) {
-        struct entry *grown = realloc(warden->entries, warden->seen_count * sizeof *grown);
-
-        if (!grown)
-            return -ENOMEM;
-        warden->entries = grown;
-        warden->entry_room = warden->seen_count;
-    }
-    for (size_t fd = 0; fd < warden->seen_count; fd++) {
-        if (warden->seen[fd].look == warden->look)
-            warden->entries[warden->entry_count++] = (struct entry){(int)fd, &warden->seen[fd]};
-    }
-    return 0;
 }
 
 /* ---- Shutting them -------------------------------------------------------------------------- */
@@ -222,14 +100,14 @@ static void log_shut(struct warden *warden, enum reason reason, int fd)
 }
 
 /* Shuts a connection, if the descriptor still is what it was. */
-static void shut(struct warden *warden, const struct entry *entry, enum reason reason)
+static void shut(struct warden *warden, const struct census_entry *entry, enum reason reason)
 {
     int fd = fcntl(entry->fd, F_DUPFD_CLOEXEC, 0);
     struct tcp_peer peer;
 
     if (fd < 0)
         return;
-    if (tcp_peer_read(fd, warden->port, &peer) && tcp_peer_is_equal(&peer, &entry->seen->peer)) {
+    if (tcp_peer_read(fd, warden->port, &peer) && tcp_peer_is_equal(&peer, &entry->peer)) {
         log_shut(warden, reason, fd);
         shutdown(fd, SHUT_RDWR);
         atomic_fetch_add_explicit(&warden->shut[reason], 1, memory_order_relaxed);
@@ -240,29 +118,19 @@ static void shut(struct warden *warden, const struct entry *entry, enum reason r
 /* By address, and there the oldest first. */
 static int compare_address(const void *left, const void *right)
 {
-    const struct seen *a = ((const struct entry *)left)->seen;
-    const struct seen *b = ((const struct entry *)right)->seen;
+    const struct census_entry *a = left, *b = right;
     int order = network_compare(&a->peer.network, &b->peer.network);
 
     return order ? order : (a->found_ms > b->found_ms) - (a->found_ms < b->found_ms);
 }
 
-static bool is_same_network(const struct entry *a, const struct entry *b)
-{
-    return network_compare(&a->seen->peer.network, &b->seen->peer.network) == 0;
-}
-
-static void shut_past_address(struct warden *warden)
+static void shut_past_address(struct warden *warden, struct census_entry *entries, size_t count)
 {
     size_t same = 0;
 
-    if (!warden->options.per_address || warden->entry_count <= warden->options.per_address)
-        return;
-    qsort(warden->entries, warden->entry_count, sizeof *warden->entries, compare_address);
-    for (size_t i = 0; i < warden->entry_count; i++) {
-        const struct entry *entries = warden->entries;
-
-        if (i > 0 && is_same_network(&entries[i], &entries[i - 1]))
+    qsort(entries, count, sizeof *entries, compare_address);
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0 && network_compare(&entries[i].peer.network, &entries[i - 1].peer.network) == 0)
             same++;
         else
             same = 1;
@@ -274,8 +142,8 @@ static void shut_past_address(struct warden *warden)
 /* Those that wait, the longest first; the others behind them. */
 static int compare_waiting(const void *left, const void *right)
 {
-    uint64_t a = ((const struct entry *)left)->seen->waiting_ms - 1;
-    uint64_t b = ((const struct entry *)right)->seen->waiting_ms - 1;
+    uint64_t a = ((const struct census_entry *)left)->waiting_ms - 1;
+    uint64_t b = ((const struct census_entry *)right)->waiting_ms - 1;
 
     return (a > b) - (a < b);
 }
@@ -288,25 +156,27 @@ static size_t comfortable(const struct warden *warden)
     return threads - (reserve < 4 ? 4 : reserve);
 }
 
-static void shut_waiting(struct warden *warden, uint64_t now)
+static void shut_waiting(struct warden *warden, struct census_entry *entries, size_t count,
+                         uint64_t now)
 {
-    size_t surplus = warden->entry_count - comfortable(warden);
+    size_t surplus = count - comfortable(warden);
 
-    qsort(warden->entries, warden->entry_count, sizeof *warden->entries, compare_waiting);
+    qsort(entries, count, sizeof *entries, compare_waiting);
     for (size_t i = 0; i < surplus; i++) {
-        uint64_t since = warden->entries[i].seen->waiting_ms;
+        uint64_t since = entries[i].waiting_ms;
 
         if (!since || now < since + WAIT_MS)
             return;
-        shut(warden, &warden->entries[i], REASON_CROWD);
+        shut(warden, &entries[i], REASON_CROWD);
     }
 }
 
-static void shut_stalled(struct warden *warden, uint64_t now, uint64_t timeout_ms)
+static void shut_stalled(struct warden *warden, const struct census_entry *entries, size_t count,
+                         uint64_t now, uint64_t timeout_ms)
 {
-    for (size_t i = 0; i < warden->entry_count; i++) {
-        if (now > warden->entries[i].seen->moved_ms + timeout_ms)
-            shut(warden, &warden->entries[i], REASON_STALL);
+    for (size_t i = 0; i < count; i++) {
+        if (now > entries[i].moved_ms + timeout_ms)
+            shut(warden, &entries[i], REASON_STALL);
     }
 }
 
@@ -314,18 +184,22 @@ static void shut_stalled(struct warden *warden, uint64_t now, uint64_t timeout_m
 static uint64_t guard(struct warden *warden)
 {
     uint64_t now = clock_now_ms(), stall_ms = warden->options.stall_timeout_ms;
+    struct census_entry *entries;
     bool crowded, many;
+    size_t count;
 
-    if (look(warden, now)) /* memory or descriptors are short: for a moment, so next time */
+    if (census_take(warden->census, warden->port, now)) /* for a moment, so next time */
         return CALM_MS;
-    crowded = warden->entry_count > comfortable(warden);
-    many = warden->options.per_address && warden->entry_count > warden->options.per_address;
+    entries = census_entries(warden->census, &count);
+    crowded = count > comfortable(warden);
+    many = warden->options.per_address && count > warden->options.per_address;
     if (crowded && stall_ms > CROWD_STALL_MS)
         stall_ms = CROWD_STALL_MS;
-    shut_stalled(warden, now, stall_ms);
-    shut_past_address(warden);
+    shut_stalled(warden, entries, count, now, stall_ms);
+    if (many)
+        shut_past_address(warden, entries, count);
     if (crowded)
-        shut_waiting(warden, now);
+        shut_waiting(warden, entries, count, now);
     return crowded || many ? CROWDED_MS : CALM_MS;
 }
 
@@ -375,6 +249,11 @@ struct warden *warden_create(const struct warden_options *options)
     if (!warden)
         return NULL;
     warden->options = *options;
+    warden->census = census_create();
+    if (!warden->census) {
+        free(warden);
+        return NULL;
+    }
     pthread_mutex_init(&warden->lock, NULL);
     pthread_cond_init(&warden->changed, NULL);
     return warden;
@@ -402,7 +281,6 @@ void warden_destroy(struct warden *warden)
         pthread_join(warden->thread, NULL);
     pthread_cond_destroy(&warden->changed);
     pthread_mutex_destroy(&warden->lock);
-    free(warden->seen);
-    free(warden->entries);
+    census_destroy(warden->census);
     free(warden);
 }

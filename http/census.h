@@ -1,0 +1,44 @@
+/*
+ * The connections that civetweb has, seen from outside: which there are, since when, and whether
+ * they wait for a request, have their answers read, or were ended by the client.
+ *
+ * Thread: http, the warden's, unless stated.
+ */
+#ifndef TALLYD_HTTP_CENSUS_H
+#define TALLYD_HTTP_CENSUS_H
+
+#include "common/compiler.h"
+#include "http/tcp_peer.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct census;
+
+/* A connection, as the last census found it. Times are of clock_now_ms(). */
+struct census_entry {
+    int fd; /* civetweb's, which may close it at any time */
+    struct tcp_peer peer;
+    uint64_t found_ms;   /* when it was found first */
+    uint64_t waiting_ms; /* since when it has waited for a request; 0: it does not */
+    uint64_t moved_ms;   /* when its answer last moved by some KB, or all of it was through */
+};
+
+/* Returns NULL with errno ENOMEM. Called by: main. */
+struct census *census_create(void) MUST_CHECK;
+
+/* NULL does nothing. Called by: main, when nobody uses it any more. */
+void census_destroy(struct census *census);
+
+/* A request came on a connection, by the client's port; or is answered. Any thread. */
+void census_note_request(struct census *census, int peer_port);
+void census_note_answered(struct census *census, int peer_port);
+
+/* Finds all connections to our port `own_port`. Returns 0, or a negative errno when memory or
+ * descriptors are short: then there are no entries, or not all. */
+int census_take(struct census *census, uint64_t own_port, uint64_t now_ms) MUST_CHECK;
+
+/* What it found, in any order; the caller may sort it. Valid until the next census. */
+struct census_entry *census_entries(struct census *census, size_t *count) MUST_CHECK;
+
+#endif

@@ -114,7 +114,7 @@ struct connection_links {
     struct connection *next_pending; /* of those with input that epoll does not see */
     struct connection *next_dead;    /* of those to be destroyed at the end of the round */
     bool to_send, pending, dead;     /* it is in that list */
-    uint64_t turn;                   /* its last, if it brings few packets */
+    uint64_t turn;                   /* its last, while it brings few packets; see connections.h */
     bool polls_write;                /* the worker waits for the socket to take more */
 };
 struct connection_links *connection_links(struct connection *connection);

@@ -46,6 +46,7 @@ struct connection *connections_take(struct connections *connections, int fd,
         return NULL;
     }
     links = connection_links(connection);
+    links->turn = ++connections->turns; /* behind all who wait */
     links->next = connections->first;
     if (links->next)
         connection_links(links->next)->previous = connection;
@@ -84,15 +85,28 @@ void connections_end_all(struct connections *connections)
         connections_end(connections, c);
 }
 
-/* True when a connection that brings few packets has to wait. The one whose last turn is the
- * longest ago never waits for the others of its kind. */
+/* True when a connection that brings few packets has to wait: because of the others, or because the
+ * one of its kind that waits longest is to come first in this round. If that one is gone, nobody's
+ * turn comes, once; so each of n that want theirs has it after n rounds in which there is time. */
 static bool is_held_back(const struct connections *connections,
                          const struct connection_links *links)
 {
     uint64_t most = connections->brought_packets_before ? 0 : IDLE_NS;
 
     return connections->owed_ns > most ||
-           connections->turns - links->turn + 1 < connections->held_back_before;
+           (connections->first_turn > 0 && links->turn > connections->first_turn);
+}
+
+static void hold_back(struct connections *connections, const struct connection_links *links)
+{
+    if (!connections->next_first_turn || links->turn < connections->next_first_turn)
+        connections->next_first_turn = links->turn;
+}
+
+static void take_turn(struct connections *connections, struct connection_links *links)
+{
+    connections->first_turn = 0;
+    links->turn = ++connections->turns;
 }
 
 static void note_pending(struct connections *connections, struct connection *connection)
@@ -112,15 +126,15 @@ void connections_receive(struct connections *connections, struct connection *con
     uint64_t start_ns;
     bool alive, bites;
 
-    if (links->dead)
+    if (links->dead || links->pending)
         return;
     if (connection_takes_bites(connection)) {
         if (is_held_back(connections, links)) {
-            connections->held_back++;
+            hold_back(connections, links);
             note_pending(connections, connection);
             return;
         }
-        links->turn = ++connections->turns;
+        take_turn(connections, links);
     }
     start_ns = clock_now_ns();
     alive = connection_receive(connection);
@@ -135,15 +149,21 @@ void connections_receive(struct connections *connections, struct connection *con
     note_pending(connections, connection);
 }
 
+void connections_begin_pending(struct connections *connections)
+{
+    connections->due = connections->pending;
+    connections->pending = NULL;
+}
+
 bool connections_receive_pending(struct connections *connections)
 {
-    struct connection *connection = connections->pending;
+    struct connection *connection = connections->due;
     struct connection_links *links;
 
     if (!connection)
         return false;
     links = connection_links(connection);
-    connections->pending = links->next_pending;
+    connections->due = links->next_pending;
     links->pending = false;
     connections_receive(connections, connection);
     return true;
@@ -224,8 +244,8 @@ void connections_send(struct connections *connections)
     }
 }
 
-/* Takes it out of the lists that it may still be in; it was touched or not, connections_send() has
- * emptied that one. */
+/* Takes it out of the lists that it may still be in. Those of the output and of the input that was
+ * due are empty by now. */
 static void unlink_one(struct connections *connections, struct connection *connection)
 {
     struct connection_links *links = connection_links(connection);
@@ -251,8 +271,8 @@ void connections_end_round(struct connections *connections)
         connections->owed_ns = 0; /* there is nobody to pay it to */
     connections->brought_packets_before = connections->brought_packets;
     connections->brought_packets = false;
-    connections->held_back_before = connections->held_back;
-    connections->held_back = 0;
+    connections->first_turn = connections->next_first_turn;
+    connections->next_first_turn = 0;
     while (connections->dead) {
         struct connection *connection = connections->dead;
 

@@ -20,12 +20,16 @@ struct connections {
     struct connection_context *context; /* borrowed */
     int epoll_fd;                       /* borrowed; events bring the connection in data.ptr */
     struct connection *first;           /* the newest first */
-    struct connection *to_send, *pending, *dead;
-    struct connection *sweep; /* whose calls are ticked next; NULL: all were */
+    struct connection *to_send, *dead;
+    struct connection *pending; /* with input that epoll does not see; */
+    struct connection *due;     /* of them, those whose turn is in this round */
+    struct connection *sweep;   /* whose calls are ticked next; NULL: all were */
 
-    /* See connections.c: whose turn it is, of those that bring few packets. */
+    /* See connections.c: whose turn it is, of those that bring few packets. Turns are numbered from
+     * 1, and each waits with the number of its last. */
     uint64_t owed_ns, turns;
-    size_t held_back, held_back_before;
+    uint64_t first_turn;      /* whoever has it is to come first in this round; 0: nobody is */
+    uint64_t next_first_turn; /* in the next one */
     bool brought_packets, brought_packets_before;
 };
 
@@ -40,9 +44,15 @@ void connections_touch(struct connections *connections, struct connection *conne
 void connections_end(struct connections *connections, struct connection *connection);
 void connections_end_all(struct connections *connections);
 
-/* Receives from one, once, unless others have a right to go first, and marks it as is due; from the
- * next one with input that epoll does not see. The latter returns false when there was none. */
+/* Receives from one, once, unless others have a right to go first, and marks it as is due. Leaves
+ * it alone when it has input that epoll does not see: its turn was in this round, or comes in the
+ * next one. */
 void connections_receive(struct connections *connections, struct connection *connection);
+
+/* A round begins with those that have such input, each of them once, however much it has; so the
+ * round ends. The first gathers them; the second does as above for the next of them, and returns
+ * false when there was none. */
+void connections_begin_pending(struct connections *connections);
 bool connections_receive_pending(struct connections *connections);
 
 /* One's timer is due. */

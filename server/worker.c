@@ -287,17 +287,9 @@ static void handle_event(struct worker *worker, const struct epoll_event *event)
 /* Receives what epoll does not see. Whoever has more of it then waits for the next round. */
 static void handle_pending(struct worker *worker)
 {
-    struct connections *connections = &worker->connections;
-    struct connection *last = connections->pending;
-
-    while (last && connections->pending) {
-        bool is_last = connection_links(connections->pending)->next_pending == NULL;
-
-        connections_receive_pending(connections);
+    connections_begin_pending(&worker->connections);
+    while (connections_receive_pending(&worker->connections))
         hand_over(worker);
-        if (is_last)
-            break;
-    }
 }
 
 /*
@@ -328,9 +320,9 @@ static void *run(void *argument)
         int n = epoll_wait(worker->epoll_fd, events, MAX_EVENTS, patience_ms(worker));
 
         worker->context.now_ms = clock_now_ms();
+        handle_pending(worker); /* first, so that nobody has two turns in a round */
         for (int i = 0; i < n; i++)
             handle_event(worker, &events[i]);
-        handle_pending(worker);
         hand_over(worker);
         acknowledge(worker, false);
         follow_stage(worker);

@@ -1,12 +1,13 @@
 """The gRPC port with TLS under peers that do not speak it, or not to the end."""
 import socket
 import ssl
+import threading
 import time
 
 import pytest
 from harness.certificates import Authority, tls_options
 from harness.env import PATIENCE, wait_until
-from harness.h2_raw import END_STREAM, PREFACE, Raw, data, settings
+from harness.h2_raw import END_STREAM, PADDED, PREFACE, Raw, data, padded, settings
 from harness.sender import assert_same
 from harness.wire import framed_packets
 
@@ -104,3 +105,40 @@ def test_input_that_epoll_does_not_see_is_not_forgotten(redis, tallyd, authority
         client.wait(lambda seen: 1 in seen.ended, "the Ack")
         assert client.seen.field(1, "grpc-status") == "0"
     assert_same(redis.totals(), {"d": 500 * 10 * 100})
+
+
+def send_useless_records(tallyd, authority, stop):
+    """Packets byte by byte, each between 255 bytes of padding, in records of 16 KiB: read in bites
+    of a quarter of a record, so that there is always a part of one that epoll knows nothing of."""
+    octets = framed_packets(["useless"])
+    unit = b"".join(data(1, padded(octets[i : i + 1], 255), PADDED) for i in range(len(octets)))
+    with Raw(tallyd.grpc_port, tls=authority.context(protocols=["h2"])) as client:
+        client.greet()
+        client.send(client.request(1))
+        records = unit * 512
+        while not stop.is_set() and not client.seen.closed:
+            for at in range(0, len(records), 16384):
+                client._read(0)  # window updates; it leaves a short time-out behind
+                client.socket.settimeout(client.timeout)
+                client.send(records[at : at + 16384])
+
+
+def test_who_sends_much_of_no_use_holds_nobody_up(redis, start_tallyd, authority):
+    tallyd = start_tallyd(redis.port, workers=1, **tls_options(authority, authority.issue("server")))
+    stop = threading.Event()
+    senders = [
+        threading.Thread(target=send_useless_records, args=(tallyd, authority, stop))
+        for _ in range(4)
+    ]
+    for sender in senders:
+        sender.start()
+    try:
+        for _ in range(10):
+            time.sleep(0.1)
+            send_one(tallyd, authority)
+    finally:
+        stop.set()
+        for sender in senders:
+            sender.join()
+    assert redis.totals()["d"] == 10
+    wait_until(lambda: tallyd.stats()["totals"]["streams_closed"] == 14, "their streams closed")

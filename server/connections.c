@@ -14,6 +14,8 @@
 #include "common/clock.h"
 #include "common/log.h"
 
+#include <errno.h>
+#include <string.h>
 #include <sys/epoll.h>
 
 #define TICK_CALLS 4096    /* that a round looks at: well under a millisecond */
@@ -51,8 +53,11 @@ struct connection *connections_take(struct connections *connections, int fd,
     if (links->next)
         connection_links(links->next)->previous = connection;
     connections->first = connection;
-    if (epoll_ctl(connections->epoll_fd, EPOLL_CTL_ADD, fd, &event))
+    if (epoll_ctl(connections->epoll_fd, EPOLL_CTL_ADD, fd, &event)) {
+        log_warn("cannot take a connection: %s", strerror(errno));
         connections_end(connections, connection);
+        return NULL;
+    }
     charge(connections, true, start_ns);
     return connection;
 }

@@ -205,6 +205,19 @@ static void receive_goes_on_when_who_is_first_is_gone(void **state)
     destroy(&connections);
 }
 
+static void take_fails_when_epoll_does(void **state)
+{
+    struct connections connections = {.context = &context, .epoll_fd = -1};
+    uint64_t opened = stats_get(&stats.connections_opened);
+
+    (void)state;
+    assert_null(connections_take(&connections, eventfd(0, EFD_CLOEXEC), NULL));
+    connections_end_round(&connections);
+    assert_null(connections.first);
+    assert_int_equal(stats_get(&stats.connections_opened), opened + 1);
+    assert_int_equal(stats_get(&stats.connections_opened), stats_get(&stats.connections_closed));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +225,7 @@ int main(void)
         cmocka_unit_test(receive_takes_turns_when_epoll_does_not_see_the_input),
         cmocka_unit_test(receive_takes_turns_when_one_brings_packets),
         cmocka_unit_test(receive_goes_on_when_who_is_first_is_gone),
+        cmocka_unit_test(take_fails_when_epoll_does),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,7 +3,8 @@
  * and `ended` are the numbers of the last that did. The snapshot of the last reading that succeeded
  * is kept, as `kept`. Requests come, and refresh.c judges by the clock what each gets. All fields
  * are guarded by `lock`, unless they say otherwise; a reading is never changed once it is `kept`,
- * so those who hold it read it without.
+ * so those who hold it read it without. Who holds one got it from `kept`, and the last holder finds
+ * it there no more.
  *
  * Why this is right:
  *
@@ -45,14 +46,6 @@
 
 #define LIVE_POLL_MS 50 /* between two looks whether fewer snapshots live */
 
-struct reading {
-    struct reader *reader;
-    atomic_size_t holders; /* requests that use it, and the reader while it keeps it */
-    uint64_t number;
-    uint64_t began_ms, wall_ms, gained_ms; /* as reader.h says */
-    struct snapshot *snapshot;
-};
-
 struct reader {
     reader_read *read;
     void *source;
@@ -65,7 +58,7 @@ struct reader {
     bool wanted;                          /* somebody wants a reading that has not begun */
     uint64_t begun, ended;                /* numbers of readings */
     uint64_t failures;                    /* readings that failed */
-    atomic_size_t live;                   /* readings with a snapshot, and the one being made */
+    atomic_size_t live;                   /* readings that are not freed, the one being made too */
     uint64_t asked_ms;                    /* when somebody asked last */
     struct reading *kept;                 /* NULL: there is none */
     enum count_source_result result;      /* of the last reading, with its error */
@@ -128,29 +121,21 @@ static bool wait_for_want(struct reader *reader)
     return false;
 }
 
-/* Notes that a reading begins now, and returns it; `before` becomes the one to compare with, which
- * the caller releases, or NULL. The lock is held. */
-static struct reading begin_reading(struct reader *reader, struct reading **before)
+/* Notes that a reading begins now, and returns it, or NULL when memory is short; `before` becomes
+ * the one that it is compared with, which the caller releases, or NULL. The lock is held. */
+static struct reading *begin_reading(struct reader *reader, struct reading **before)
 {
-    struct reading reading = {
-        .reader = reader,
-        .holders = 1,
-        .number = ++reader->begun,
-        .began_ms = clock_now_ms(),
-        .wall_ms = clock_wall_ms(),
-    };
+    uint64_t now_ms = clock_now_ms();
+    struct reading *made = reading_create(++reader->begun, now_ms, &reader->live);
 
-    reader->live++;
     reader->wanted = false;
-    refresh_begin(&reader->refresh, reading.began_ms);
+    refresh_begin(&reader->refresh, now_ms);
     *before = NULL;
-    if (reader->kept && reading.began_ms - reader->kept->began_ms <= READER_COMPARE_MS) {
-        *before = reader->kept;
-        (*before)->holders++;
-        reading.gained_ms = reading.began_ms - (*before)->began_ms;
-        reading.gained_ms += reading.gained_ms == 0;
+    if (made && reader->kept && now_ms - reading_began_ms(reader->kept) <= READER_COMPARE_MS) {
+        *before = reading_hold(reader->kept);
+        reading_compare(made, *before);
     }
-    return reading;
+    return made;
 }
 
 /* Makes what was read the kept reading, or notes why there is none, and returns what was kept
@@ -174,26 +159,26 @@ static struct reading *end_reading(struct reader *reader, struct reading *made,
 /* Makes one reading. The lock is held, and let go in between. */
 static void make_reading(struct reader *reader)
 {
-    struct reading *before, *old, *made = malloc(sizeof *made);
-    struct reading reading = begin_reading(reader, &before);
+    struct reading *before, *old, *made = begin_reading(reader, &before);
     enum count_source_result result = COUNT_SOURCE_UNAVAILABLE;
     char error[COUNT_SOURCE_ERROR_BYTES] = "memory is short";
+    struct snapshot *snapshot = NULL;
 
     pthread_mutex_unlock(&reader->lock);
     if (made)
-        result = reader->read(reader->source, &reader->stopping, before ? before->snapshot : NULL,
-                              &reading.snapshot, error);
+        result = reader->read(reader->source, &reader->stopping,
+                              before ? reading_snapshot(before) : NULL, &snapshot, error);
     reading_release(before);
-    if (result == COUNT_SOURCE_OK)
-        *made = reading;
+    if (result == COUNT_SOURCE_OK) {
+        reading_fill(made, snapshot);
+    } else {
+        reading_release(made);
+        made = NULL;
+    }
     pthread_mutex_lock(&reader->lock);
     snprintf(reader->error, sizeof reader->error, "%s", error);
-    old = end_reading(reader, result == COUNT_SOURCE_OK ? made : NULL, result);
-    if (result != COUNT_SOURCE_OK)
-        reader->live--;
+    old = end_reading(reader, made, result);
     pthread_mutex_unlock(&reader->lock);
-    if (result != COUNT_SOURCE_OK)
-        free(made);
     reading_release(old);
     pthread_mutex_lock(&reader->lock);
 }
@@ -302,9 +287,10 @@ static void want_if_due(struct reader *reader)
 /* Notes that somebody asks, and what he gets. */
 static enum refresh_verdict judge(struct reader *reader)
 {
+    uint64_t kept_ms = reader->kept ? reading_began_ms(reader->kept) : 0;
+
     reader->asked_ms = clock_now_ms();
-    return refresh_judge(&reader->refresh, reader->kept ? &reader->kept->began_ms : NULL,
-                         reader->asked_ms);
+    return refresh_judge(&reader->refresh, reader->kept ? &kept_ms : NULL, reader->asked_ms);
 }
 
 /* How long a request waits at most; UINT64_MAX: as long as it takes. */
@@ -336,8 +322,7 @@ static void give(struct reader *reader, struct reader_answer *answer, bool stale
         snprintf(answer->error, sizeof answer->error, "tallyd is stopping");
     } else if (reader->kept) {
         answer->result = COUNT_SOURCE_OK;
-        answer->reading = reader->kept;
-        answer->reading->holders++;
+        answer->reading = reading_hold(reader->kept);
         answer->stale = stale;
     } else {
         answer->result = reader->result;
@@ -362,7 +347,7 @@ void reader_acquire(struct reader *reader, struct reader_answer *answer)
         break;
     case REFRESH_WAIT:
         wait_for(reader, number);
-        give(reader, answer, reader->kept && reader->kept->number < number);
+        give(reader, answer, reader->kept && reading_number(reader->kept) < number);
         break;
     }
     pthread_mutex_unlock(&reader->lock);
@@ -382,6 +367,7 @@ struct reader_figures reader_figures(struct reader *reader)
 {
     struct reader_figures figures = {0};
     const struct reading *kept;
+    const struct snapshot *snapshot;
 
     pthread_mutex_lock(&reader->lock);
     kept = reader->kept;
@@ -389,42 +375,11 @@ struct reader_figures reader_figures(struct reader *reader)
     figures.failures = reader->failures;
     figures.duration_ms = reader->refresh.duration_ms;
     if (kept) {
-        figures.devices = snapshot_length(kept->snapshot);
-        figures.bytes = snapshot_bytes(kept->snapshot);
-        figures.age_ms = clock_now_ms() - kept->began_ms;
+        snapshot = reading_snapshot(kept);
+        figures.devices = snapshot_length(snapshot);
+        figures.bytes = snapshot_bytes(snapshot);
+        figures.age_ms = clock_now_ms() - reading_began_ms(kept);
     }
     pthread_mutex_unlock(&reader->lock);
     return figures;
-}
-
-/* ---- A reading ---- */
-
-void reading_release(struct reading *reading)
-{
-    /* Who holds a reading got it from `kept`, and the last holder finds it there no more. */
-    if (!reading || atomic_fetch_sub_explicit(&reading->holders, 1, memory_order_acq_rel) > 1)
-        return;
-    snapshot_destroy(reading->snapshot);
-    atomic_fetch_sub(&reading->reader->live, 1);
-    free(reading);
-}
-
-const struct snapshot *reading_snapshot(const struct reading *reading)
-{
-    return reading->snapshot;
-}
-
-uint64_t reading_began_ms(const struct reading *reading)
-{
-    return reading->began_ms;
-}
-
-uint64_t reading_wall_ms(const struct reading *reading)
-{
-    return reading->wall_ms;
-}
-
-uint64_t reading_gained_ms(const struct reading *reading)
-{
-    return reading->gained_ms;
 }

@@ -14,6 +14,7 @@
 
 #include "common/compiler.h"
 #include "http/count_source.h"
+#include "http/reading.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -30,7 +31,6 @@
 #define READER_COMPARE_MS 60000
 
 struct reader;
-struct reading; /* one snapshot and when it was taken; never changed once a request holds it */
 struct snapshot;
 
 /* How a reading is made: count_source_read_all(), or a test's stand-in, with its contract. Called
@@ -60,21 +60,6 @@ void reader_acquire(struct reader *reader, struct reader_answer *answer);
 /* The same without waiting, also with `refresh_ms` 0: sets a reading off if what is there is not
  * fresh and one may begin, and gives what is there. Called by: http. */
 void reader_glance(struct reader *reader, struct reader_answer *answer);
-
-/* Gives a reading back; NULL does nothing. Called by: http. */
-void reading_release(struct reading *reading);
-
-/* The snapshot; valid until the reading is released, as are the numbers. */
-const struct snapshot *reading_snapshot(const struct reading *reading);
-
-/* When it was begun: all that was committed by then is in it. By clock_now_ms(), and in ms since
- * 1970. */
-uint64_t reading_began_ms(const struct reading *reading);
-uint64_t reading_wall_ms(const struct reading *reading);
-
-/* The time over which snapshot_device.gained was gained, in ms; 0 when there was no snapshot before
- * to compare with, or one older than READER_COMPARE_MS. */
-uint64_t reading_gained_ms(const struct reading *reading);
 
 /* What the reader has done, for /metrics/prom. Called by: any thread. */
 struct reader_figures {

@@ -12,6 +12,8 @@
 #include "aggregator/batch.h"
 #include "aggregator/ledger.h"
 #include "aggregator/pending.h"
+#include "aggregator/redis_contact.h"
+#include "aggregator/stop.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/thread.h"
@@ -20,19 +22,14 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <semaphore.h>
-#include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#define FLOOR_MS         5    /* between two cuts, however many streams wait for their Acks */
-#define PROBE_MS         1000 /* without a commit, before Redis is asked whether it is there */
-#define FIRST_PROBE_S    1    /* the start waits so long for the first answer */
-#define FIRST_BACKOFF_MS 20
-#define MAX_BACKOFF_MS   1000
-#define STOP_TIMEOUT_MS  1000 /* bounds a wait for Redis while stopping */
+#define FLOOR_MS        5    /* between two cuts, however many streams wait for their Acks */
+#define PROBE_MS        1000 /* without a commit, before Redis is asked whether it is there */
+#define FIRST_PROBE_S   1    /* the start waits so long for the first answer */
+#define STOP_TIMEOUT_MS 1000 /* bounds a wait for Redis while stopping */
+#define FENCED_MS       1000 /* between two looks whether to stop, once fenced */
 
 struct flusher {
     struct flusher_options options;
@@ -45,19 +42,13 @@ struct flusher {
     bool started;
     sem_t probed; /* posted when Redis was asked for the first time */
 
-    uint64_t cut;         /* the last one made */
-    uint64_t cut_ms;      /* when */
-    uint64_t exchange_ms; /* when Redis last answered */
-    uint64_t backoff_ms;  /* 0: Redis answers */
-    bool reached;         /* Redis has answered at least once */
+    uint64_t cut;    /* the last one made */
+    uint64_t cut_ms; /* when */
     bool fenced;
     uint64_t unknown; /* packets given up, which may be in Redis or not */
-    struct log_limit trouble_limit, refused_limit;
-
-    _Atomic uint64_t alive_ms; /* see flusher_alive_ms(); relaxed, since main only compares it */
-
-    atomic_bool stopping;         /* writer: main */
-    _Atomic uint64_t deadline_ms; /* writer: main, before stopping */
+    struct redis_contact contact;
+    struct log_limit refused_limit;
+    struct stop stop;
 };
 
 struct flusher *flusher_create(const struct flusher_options *options)
@@ -69,6 +60,8 @@ struct flusher *flusher_create(const struct flusher_options *options)
     flusher->options = *options;
     flusher->batch = &flusher->batches[0];
     flusher->next = &flusher->batches[1];
+    flusher->contact.redis = &flusher->options.redis;
+    stop_init(&flusher->stop, options->wake_fd);
     sem_init(&flusher->probed, 0, 0);
     flusher->ledger = ledger_create(&flusher->options.redis, options->instance, options->stats);
     flusher->pending =
@@ -93,35 +86,9 @@ void flusher_destroy(struct flusher *flusher)
 
 /* ---- Waiting ------------------------------------------------------------------------------ */
 
-static bool stopping(const struct flusher *flusher)
-{
-    return atomic_load_explicit(&flusher->stopping, memory_order_acquire);
-}
-
-static bool out_of_time(const struct flusher *flusher)
-{
-    return stopping(flusher) &&
-           clock_now_ms() >= atomic_load_explicit(&flusher->deadline_ms, memory_order_relaxed);
-}
-
-static void stamp_alive(struct flusher *flusher)
-{
-    atomic_store_explicit(&flusher->alive_ms, clock_now_ms(), memory_order_relaxed);
-}
-
 uint64_t flusher_alive_ms(const struct flusher *flusher)
 {
-    return atomic_load_explicit(&flusher->alive_ms, memory_order_relaxed);
-}
-
-/* Sleeps until somebody wakes the flusher, at most `ms`. */
-static void nap(struct flusher *flusher, uint64_t ms)
-{
-    struct pollfd wake = {.fd = flusher->options.wake_fd, .events = POLLIN};
-
-    stamp_alive(flusher);
-    if (poll(&wake, 1, (int)ms) > 0)
-        wake_clear(wake.fd);
+    return stop_alive_ms(&flusher->stop);
 }
 
 static bool hurried(const struct flusher *flusher)
@@ -161,7 +128,7 @@ static void make_cut(struct flusher *flusher)
         cut_request(options->cuts[i], n);
     for (size_t i = 0; i < options->cut_count; i++) {
         while (!cut_answered(options->cuts[i], n))
-            nap(flusher, 1000);
+            stop_nap(&flusher->stop, 1000);
     }
     for (size_t i = 0; i < options->cut_count; i++)
         pending_take(flusher->pending, i, cut_take(options->cuts[i], &totals));
@@ -184,40 +151,21 @@ static void note_fenced(struct flusher *flusher)
     wake_send(flusher->options.event_fd);
 }
 
-/* Redis answered as it should. */
 static void note_success(struct flusher *flusher)
 {
-    char address[REDIS_ERROR_BYTES];
-
     commits_exchange_done(flusher->options.commits);
-    flusher->exchange_ms = clock_now_ms();
-    if (flusher->backoff_ms || !flusher->reached)
-        log_info("Redis at %s answers", redis_address(&flusher->options.redis, address));
-    flusher->reached = true;
-    flusher->backoff_ms = 0;
-    flusher->trouble_limit = (struct log_limit){0}; /* new trouble is news */
+    redis_contact_answered(&flusher->contact, clock_now_ms());
 }
 
-/* It did not: says so now and then, and pauses. */
+/* While stopping it is tried in quick succession, as long as there is time. */
 static void note_trouble(struct flusher *flusher, const char *why)
 {
-    flusher->backoff_ms = flusher->backoff_ms ? flusher->backoff_ms * 2 : FIRST_BACKOFF_MS;
-    if (flusher->backoff_ms > MAX_BACKOFF_MS)
-        flusher->backoff_ms = MAX_BACKOFF_MS;
-    log_event(LOG_WARN,
-              &(struct log_about){.kind = "redis_trouble", .limit = &flusher->trouble_limit},
-              "Redis: %s; %s", why,
-              flusher->reached
-                  ? "counting goes on, Acks wait, and past the grace time new streams are refused"
-                  : "new streams are refused until it can be used");
-    if (stopping(flusher)) {
-        nap(flusher, FIRST_BACKOFF_MS);
-    } else {
-        uint64_t until = clock_now_ms() + flusher->backoff_ms, now;
+    uint64_t pause_ms = redis_contact_failed(&flusher->contact, why);
 
-        while (!stopping(flusher) && (now = clock_now_ms()) < until)
-            nap(flusher, until - now);
-    }
+    if (stop_requested(&flusher->stop))
+        stop_nap(&flusher->stop, REDIS_CONTACT_FIRST_MS);
+    else
+        stop_pause(&flusher->stop, pause_ms);
 }
 
 /* The batch went in: books it, and moves on what Redis refused. Returns false when some of it is
@@ -271,9 +219,9 @@ static bool commit_batch(struct flusher *flusher)
     do {
         enum ledger_result result;
 
-        stamp_alive(flusher);
+        stop_stamp(&flusher->stop);
         commits_exchange_begun(flusher->options.commits);
-        if (stopping(flusher))
+        if (stop_requested(&flusher->stop))
             ledger_set_timeout(flusher->ledger, STOP_TIMEOUT_MS);
         result = ledger_commit(flusher->ledger, flusher->batch,
                                flusher->next->count ? flusher->next : NULL);
@@ -288,10 +236,10 @@ static bool commit_batch(struct flusher *flusher)
                 return true;
             }
             note_trouble(flusher, "the quarantine hash takes no counts");
-            return !out_of_time(flusher);
+            return !stop_overdue(&flusher->stop);
         }
         note_trouble(flusher, ledger_error(flusher->ledger));
-    } while (!out_of_time(flusher));
+    } while (!stop_overdue(&flusher->stop));
     return false;
 }
 
@@ -339,10 +287,10 @@ static void probe_if_idle(struct flusher *flusher)
 {
     enum ledger_result result;
 
-    if (flusher->reached && clock_now_ms() < flusher->exchange_ms + PROBE_MS)
+    if (flusher->contact.reached && clock_now_ms() < flusher->contact.answered_ms + PROBE_MS)
         return;
-    stamp_alive(flusher);
-    if (flusher->reached)
+    stop_stamp(&flusher->stop);
+    if (flusher->contact.reached)
         commits_exchange_begun(flusher->options.commits);
     result = ledger_probe(flusher->ledger);
     if (result == LEDGER_OK)
@@ -356,13 +304,13 @@ static void probe_if_idle(struct flusher *flusher)
 /* Sleeps until a cut is due, the flusher must stop, or it is fenced; asks after Redis meanwhile. */
 static void wait_until_due(struct flusher *flusher)
 {
-    while (!stopping(flusher) && !flusher->fenced) {
+    while (!stop_requested(&flusher->stop) && !flusher->fenced) {
         uint64_t interval = hurried(flusher) ? FLOOR_MS : flusher->options.interval_ms;
         uint64_t due = flusher->cut_ms + interval, now = clock_now_ms();
 
         if (now >= due)
             return;
-        nap(flusher, due - now < PROBE_MS ? due - now : PROBE_MS);
+        stop_nap(&flusher->stop, due - now < PROBE_MS ? due - now : PROBE_MS);
         probe_if_idle(flusher);
     }
 }
@@ -386,14 +334,15 @@ static void *run(void *argument)
 
     probe_if_idle(flusher);
     sem_post(&flusher->probed);
-    while (!gave_up && !flusher->fenced && !stopping(flusher)) {
+    while (!gave_up && !flusher->fenced && !stop_requested(&flusher->stop)) {
         make_cut(flusher);
         gave_up = !commit_pending(flusher);
         if (!gave_up)
             wait_until_due(flusher);
     }
-    while (!stopping(flusher)) /* fenced: the last cut comes after main has ended the streams */
-        nap(flusher, MAX_BACKOFF_MS);
+    while (!stop_requested(
+        &flusher->stop)) /* fenced: the last cut comes after main has ended the streams */
+        stop_nap(&flusher->stop, FENCED_MS);
     if (gave_up)
         give_up_pending(flusher);
     make_cut(flusher);
@@ -407,7 +356,7 @@ int flusher_start(struct flusher *flusher)
     int error;
     struct timespec until;
 
-    stamp_alive(flusher);
+    stop_stamp(&flusher->stop);
     error = thread_start(&flusher->thread, THREAD_FLUSHER, "flusher", run, flusher);
     if (error)
         return error;
@@ -434,9 +383,7 @@ struct flusher_result flusher_stop(struct flusher *flusher, uint64_t deadline_ms
 {
     if (!flusher->started)
         return (struct flusher_result){0};
-    atomic_store_explicit(&flusher->deadline_ms, deadline_ms, memory_order_relaxed);
-    atomic_store_explicit(&flusher->stopping, true, memory_order_release);
-    wake_send(flusher->options.wake_fd);
+    stop_request(&flusher->stop, deadline_ms);
     pthread_join(flusher->thread, NULL);
     flusher->started = false;
     return take_stock(flusher);

@@ -69,13 +69,13 @@ static inline bool ends_usual(const uint8_t *message, size_t at, size_t end)
            end - at == 3u + (message[at + 1] & 0x7fu) + ((size_t)message[at + 2] << 7);
 }
 
-NOINLINE size_t packet_run(const uint8_t **input, size_t *length,
-                           const struct packet_limits *limits, struct packet_id *ids, size_t room)
+NOINLINE struct packet_run packet_run(const uint8_t *at, const uint8_t *end,
+                                      const struct packet_limits *limits, struct packet_id *ids,
+                                      size_t room)
 {
     const size_t max_message = limits->max_message_bytes;
     const size_t max_id =
         limits->max_id_bytes < ID_LENGTH_MAX ? limits->max_id_bytes : (size_t)ID_LENGTH_MAX;
-    const uint8_t *at = *input, *const end = at + *length;
     struct packet_id *id = ids, *const last = ids + room;
 
     while (id < last && at < end) {
@@ -93,7 +93,5 @@ NOINLINE size_t packet_run(const uint8_t **input, size_t *length,
         id++;
         at += framed;
     }
-    *length = (size_t)(end - at);
-    *input = at;
-    return (size_t)(id - ids);
+    return (struct packet_run){at, (size_t)(id - ids)};
 }

@@ -24,11 +24,18 @@ struct packet_limits {
     size_t max_id_bytes;
 };
 
-/* Takes up to `room` messages, prefix and all, from *input, whose length is *length and which
- * starts between two messages; moves both past what it took. Their device_ids go to `ids` and
- * point into the input. Returns their number; when that is less than `room`, what comes next is of
- * another shape, or bad, or not there whole. Any thread; no state. */
-size_t packet_run(const uint8_t **input, size_t *length, const struct packet_limits *limits,
-                  struct packet_id *ids, size_t room) MUST_CHECK;
+/* Two registers' worth, so that the caller of a run of one message, as they come with one message a
+ * frame, has nothing of it in memory. */
+struct packet_run {
+    const uint8_t *end; /* behind the last message that was taken */
+    size_t count;       /* of those taken */
+};
+
+/* Takes up to `room` messages, prefix and all, from what stands between `at`, where a message
+ * begins, and `end`. Their device_ids go to `ids` and point into it. When it takes fewer than
+ * `room`, what comes next is of another shape, or bad, or not there whole. Any thread; no state. */
+struct packet_run packet_run(const uint8_t *at, const uint8_t *end,
+                             const struct packet_limits *limits, struct packet_id *ids,
+                             size_t room) MUST_CHECK;
 
 #endif

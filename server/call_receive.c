@@ -150,20 +150,23 @@ static NOINLINE void take_compressed(struct call *call, const struct frame_piece
     }
 }
 
-/* Takes one packet of any shape, or a part of one. */
-static void take_next(struct call *call, const uint8_t **bytes, size_t *length)
+/* Takes one packet of any shape, or a part of one, from what stands between `at` and `end`, and
+ * returns where it ends. Out of line, as is all that has arrays on its stack, or gives out the
+ * addresses of what stands there: the stack's guard would be paid for with each frame. */
+static NOINLINE const uint8_t *take_next(struct call *call, const uint8_t *at, const uint8_t *end)
 {
     const struct packet_limits *limits = &call->context->limits;
+    size_t length = (size_t)(end - at);
     enum packet_result result;
     struct frame_piece piece;
     struct packet_id id;
     enum frame_result got =
-        frame_next(&call->reader, bytes, length, limits->max_message_bytes, &piece);
+        frame_next(&call->reader, &at, &length, limits->max_message_bytes, &piece);
 
     if (unlikely(call->reader.takes_compressed) && got != FRAME_MORE && got <= FRAME_LAST_PART &&
         piece.compressed) {
         take_compressed(call, &piece, got != FRAME_PART);
-        return;
+        return at;
     }
     switch (got) {
     case FRAME_WHOLE:
@@ -183,6 +186,7 @@ static void take_next(struct call *call, const uint8_t **bytes, size_t *length)
     default:
         reject_frame(call, got);
     }
+    return at;
 }
 
 /* How many of the first `count` ids the call's token covers. */
@@ -196,25 +200,27 @@ static NOINLINE size_t count_covered(const struct call *call, const struct packe
     return n;
 }
 
-/* Gathers packets of the usual shape, as many as follow one another. */
-static void gather_run(struct call *call, const uint8_t **bytes, size_t *length)
+/* Gathers packets of the usual shape, as many as follow one another. Returns where they end. */
+static const uint8_t *gather_run(struct call *call, const uint8_t *at, const uint8_t *end)
 {
     struct call_context *context = call->context;
 
     for (;;) {
         size_t room = COUNTERS_GROUP - context->gathered_count;
         struct packet_id *ids = context->gathered + context->gathered_count;
-        size_t n = packet_run(bytes, length, &context->limits, ids, room), covered = n;
+        struct packet_run run = packet_run(at, end, &context->limits, ids, room);
+        size_t covered = run.count;
 
         if (unlikely(call->has_prefix))
-            covered = count_covered(call, ids, n);
+            covered = count_covered(call, ids, run.count);
         context->gathered_count += covered;
         call->received += covered;
-        if (unlikely(covered < n))
+        if (unlikely(covered < run.count))
             reject_uncovered(call);
         if (covered < room)
-            return;
+            return run.end;
         call_settle(context);
+        at = run.end;
     }
 }
 
@@ -228,14 +234,16 @@ void call_settle(struct call_context *context)
 
 void call_receive(struct call *call, const uint8_t *bytes, size_t length)
 {
+    const uint8_t *at = bytes, *const end = bytes + length;
+
     if (unlikely(call->allowance != call->context->allowance))
         change_allowance(call);
-    while (length > 0 && call->state == CALL_OPEN) {
+    while (at < end && call->state == CALL_OPEN) {
         if (frame_at_boundary(&call->reader))
-            gather_run(call, &bytes, &length);
-        if (length > 0 && likely(call->state == CALL_OPEN))
-            take_next(call, &bytes, &length);
+            at = gather_run(call, at, end);
+        if (at < end && likely(call->state == CALL_OPEN))
+            at = take_next(call, at, end);
     }
     if (unlikely(call->state == CALL_SERVING))
-        service_receive(call, bytes, length);
+        service_receive(call, at, (size_t)(end - at));
 }

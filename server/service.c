@@ -137,7 +137,8 @@ static void reject(struct call *call, enum frame_result result)
         call_fail(call, GRPC_INTERNAL, "a message whose compressed-flag byte is neither 0 nor 1");
 }
 
-void service_receive(struct call *call, const uint8_t *bytes, size_t length)
+/* Out of line, for it gives out addresses on its stack; see take_next() in call_receive.c. */
+NOINLINE void service_receive(struct call *call, const uint8_t *bytes, size_t length)
 {
     while (length > 0 && call->state == CALL_SERVING) {
         struct frame_piece piece;

@@ -107,18 +107,20 @@ static void take_run(struct reader *reader, const uint8_t **at, size_t *left)
 {
     const uint8_t *end = *at + *left;
     struct packet_id ids[ROOM];
-    size_t n;
+    struct packet_run run;
 
     do {
         const uint8_t *from = *at;
 
-        n = packet_run(at, left, &reader->limits, ids, ROOM);
-        FUZZ_CHECK(n <= ROOM && *at + *left == end && (n > 0) == (*at > from));
-        for (size_t i = 0; i < n; i++) {
-            FUZZ_CHECK(ids[i].bytes > from && ids[i].bytes + ids[i].length <= *at);
+        run = packet_run(from, end, &reader->limits, ids, ROOM);
+        FUZZ_CHECK(run.count <= ROOM && run.end <= end && (run.count > 0) == (run.end > from));
+        for (size_t i = 0; i < run.count; i++) {
+            FUZZ_CHECK(ids[i].bytes > from && ids[i].bytes + ids[i].length <= run.end);
             note_id(reader->findings, &ids[i]);
         }
-    } while (n == ROOM);
+        *at = run.end;
+        *left = (size_t)(end - run.end);
+    } while (run.count == ROOM);
 }
 
 static void read_part(struct reader *reader, const uint8_t *at, size_t left)

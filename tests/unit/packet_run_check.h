@@ -59,13 +59,12 @@ static size_t run_at(const uint8_t *input, size_t length, const struct packet_li
 {
     struct frame_reader reader = {0};
     struct packet_id ids[ROOM], id;
-    const uint8_t *at = input, *walk = input, *end = input + length;
-    size_t left = length, walk_left = length;
-    size_t n = packet_run(&at, &left, limits, ids, room);
+    const uint8_t *walk = input;
+    size_t walk_left = length;
+    struct packet_run run = packet_run(input, input + length, limits, ids, room);
 
-    assert_in_range(n, 0, room);
-    assert_ptr_equal(at + left, end);
-    for (size_t i = 0; i < n; i++) {
+    assert_in_range(run.count, 0, room);
+    for (size_t i = 0; i < run.count; i++) {
         struct frame_piece piece;
 
         assert_int_equal(frame_next(&reader, &walk, &walk_left, limits->max_message_bytes, &piece),
@@ -75,8 +74,8 @@ static size_t run_at(const uint8_t *input, size_t length, const struct packet_li
         assert_ptr_equal(ids[i].bytes, id.bytes);
         assert_int_equal(ids[i].length, id.length);
     }
-    assert_ptr_equal(at, walk); /* so it stops between two messages, and skips nothing */
-    return n;
+    assert_ptr_equal(run.end, walk); /* so it stops between two messages, and skips nothing */
+    return run.count;
 }
 
 /* The same with each slack there is, behind a copy of the input; all must end alike. */

@@ -22,6 +22,11 @@ static inline uint32_t load_u32(const uint8_t *bytes)
     return value;
 }
 
+static inline uint16_t load_be16(const uint8_t *bytes)
+{
+    return (uint16_t)(bytes[0] << 8 | bytes[1]);
+}
+
 static inline uint32_t load_be32(const uint8_t *bytes)
 {
     uint32_t value = load_u32(bytes);

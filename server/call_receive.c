@@ -189,42 +189,43 @@ static NOINLINE const uint8_t *take_next(struct call *call, const uint8_t *at, c
     return at;
 }
 
-/* How many of the first `count` ids the call's token covers. */
-static NOINLINE size_t count_covered(const struct call *call, const struct packet_id *ids,
-                                     size_t count)
+static inline void gather(struct call *call, size_t count)
+{
+    call->context->gathered_count += count;
+    call->received += count;
+}
+
+/* Gathers those of `count` ids that come before the first that the call's token does not cover. */
+static NOINLINE void gather_covered(struct call *call, const struct packet_id *ids, size_t count)
 {
     size_t n = 0;
 
     while (n < count && is_covered(call, &ids[n]))
         n++;
-    return n;
+    gather(call, n);
+    if (n < count)
+        reject_uncovered(call);
 }
 
-/* Gathers packets of the usual shape, as many as follow one another. Returns where they end. */
-static const uint8_t *gather_run(struct call *call, const uint8_t *at, const uint8_t *end)
+/* Gathers packets of the usual shape, as many as follow one another and there is room for. Returns
+ * where they end. */
+static inline const uint8_t *gather_run(struct call *call, const uint8_t *at, const uint8_t *end)
 {
     struct call_context *context = call->context;
+    size_t room = COUNTERS_GROUP - context->gathered_count;
+    struct packet_id *ids = context->gathered + context->gathered_count;
+    struct packet_run run = packet_run(at, end, &context->limits, ids, room);
 
-    for (;;) {
-        size_t room = COUNTERS_GROUP - context->gathered_count;
-        struct packet_id *ids = context->gathered + context->gathered_count;
-        struct packet_run run = packet_run(at, end, &context->limits, ids, room);
-        size_t covered = run.count;
-
-        if (unlikely(call->has_prefix))
-            covered = count_covered(call, ids, run.count);
-        context->gathered_count += covered;
-        call->received += covered;
-        if (unlikely(covered < run.count))
-            reject_uncovered(call);
-        if (covered < room)
-            return run.end;
-        call_settle(context);
-        at = run.end;
-    }
+    if (unlikely(call->has_prefix))
+        gather_covered(call, ids, run.count);
+    else
+        gather(call, run.count);
+    return run.end;
 }
 
-void call_settle(struct call_context *context)
+/* Out of line, so that what is done once a group takes no registers from what is done once a frame.
+ */
+NOINLINE void call_settle(struct call_context *context)
 {
     if (context->gathered_count == 0)
         return;
@@ -236,14 +237,18 @@ void call_receive(struct call *call, const uint8_t *bytes, size_t length)
 {
     const uint8_t *at = bytes, *const end = bytes + length;
 
+    if (unlikely(call->state == CALL_SERVING)) {
+        service_receive(call, bytes, length);
+        return;
+    }
     if (unlikely(call->allowance != call->context->allowance))
         change_allowance(call);
-    while (at < end && call->state == CALL_OPEN) {
+    while (at < end && call->state == CALL_OPEN) { /* and there is room in the group */
         if (frame_at_boundary(&call->reader))
             at = gather_run(call, at, end);
-        if (at < end && likely(call->state == CALL_OPEN))
+        if (call->context->gathered_count == COUNTERS_GROUP)
+            call_settle(call->context);
+        else if (at < end && likely(call->state == CALL_OPEN))
             at = take_next(call, at, end);
     }
-    if (unlikely(call->state == CALL_SERVING))
-        service_receive(call, at, (size_t)(end - at));
 }

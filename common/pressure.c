@@ -8,6 +8,7 @@
 
 #include "common/clock.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
 #include <stdlib.h>
@@ -17,18 +18,24 @@
 #define BACK_PERCENT  3
 #define TRIM_EVERY_MS 5000 /* it takes locks that workers may wait for, some milliseconds */
 
-/* 0 when it cannot be told. */
-static uint64_t resident_bytes(void)
+int pressure_init(struct pressure *pressure)
 {
-    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-    char text[128] = "", *end;
-    ssize_t n;
+    *pressure = (struct pressure){.statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC)};
+    return pressure->statm_fd < 0 ? -errno : 0;
+}
 
-    if (fd < 0)
-        return 0;
-    n = read(fd, text, sizeof text - 1);
-    close(fd);
-    if (n <= 0)
+void pressure_fini(struct pressure *pressure)
+{
+    if (pressure->statm_fd >= 0)
+        close(pressure->statm_fd);
+}
+
+/* 0 when it cannot be told. */
+static uint64_t resident_bytes(const struct pressure *pressure)
+{
+    char text[128] = "", *end;
+
+    if (pread(pressure->statm_fd, text, sizeof text - 1, 0) <= 0)
         return 0;
     strtoull(text, &end, 10); /* the first number is of what is mapped */
     return strtoull(end, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
@@ -48,11 +55,11 @@ enum pressure_level pressure_judge(enum pressure_level before, uint64_t bytes, u
 
 enum pressure_level pressure_sample(struct pressure *pressure, uint64_t limit_bytes)
 {
-    enum pressure_level level = PRESSURE_NONE;
-    uint64_t now;
+    uint64_t bytes = limit_bytes ? resident_bytes(pressure) : 0, now;
+    enum pressure_level level = limit_bytes ? pressure_level(pressure) : PRESSURE_NONE;
 
-    if (limit_bytes)
-        level = pressure_judge(pressure_level(pressure), resident_bytes(), limit_bytes);
+    if (bytes)
+        level = pressure_judge(level, bytes, limit_bytes);
     atomic_store_explicit(&pressure->level, (int)level, memory_order_relaxed);
     now = clock_now_ms();
     if (level != PRESSURE_NONE && now >= pressure->trim_ms) {

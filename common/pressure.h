@@ -10,6 +10,8 @@
 #ifndef TALLYD_COMMON_PRESSURE_H
 #define TALLYD_COMMON_PRESSURE_H
 
+#include "common/compiler.h"
+
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -18,7 +20,14 @@ enum pressure_level { PRESSURE_NONE, PRESSURE_TIGHT, PRESSURE_FULL };
 struct pressure {
     _Atomic int level;
     uint64_t trim_ms; /* main's: when free memory may be given back again */
+    int statm_fd;     /* main's */
 };
+
+/* Gets ready to measure: what that takes is held from now on, since under attack there may be no
+ * descriptor left for it. Returns 0, or a negative errno of open(): the level then stays as it is,
+ * PRESSURE_NONE. Called by: main. */
+int pressure_init(struct pressure *pressure) MUST_CHECK;
+void pressure_fini(struct pressure *pressure);
 
 /* Any thread; relaxed, since it is advice. NULL stands for no limit. */
 static inline enum pressure_level pressure_level(const struct pressure *pressure)
@@ -28,8 +37,8 @@ static inline enum pressure_level pressure_level(const struct pressure *pressure
                : PRESSURE_NONE;
 }
 
-/* Measures, and sets the level for a limit in bytes; 0 is none. Returns the level. Called by: main,
- * ten times a second. */
+/* Measures, and sets the level for a limit in bytes; 0 is none. Returns the level, which stays as
+ * it was when it cannot be measured. Called by: main, ten times a second. */
 enum pressure_level pressure_sample(struct pressure *pressure, uint64_t limit_bytes);
 
 /* The level that follows on `before`; for pressure_sample() and tests. */

@@ -237,6 +237,15 @@ static void warn_of_exposure(const struct config *config)
                  config->bind);
 }
 
+int server_check_limits(const struct server *server, char error[OPT_ERROR_BYTES])
+{
+    if (!server->config->memory_limit_bytes || !server->memory_error)
+        return 0;
+    snprintf(error, OPT_ERROR_BYTES, "--memory-limit-bytes: memory cannot be measured here: %s",
+             strerror(-server->memory_error));
+    return -EINVAL;
+}
+
 void server_note_limits(struct server *server)
 {
     stats_set(&server->main_stats->memory_limit_bytes, server->config->memory_limit_bytes);
@@ -255,6 +264,9 @@ struct server *server_start(const struct config *config, char error[OPT_ERROR_BY
     server->worker_count = (size_t)config->workers;
     server->wake_fd = server->event_fd = -1;
     balance_init(&server->balance);
+    server->memory_error = pressure_init(&server->pressure);
+    if (server_check_limits(server, error))
+        goto err;
     if (create_tls(server, error) || create_tokens(server, error))
         goto err;
     if ((result = create_parts(server)))
@@ -299,6 +311,7 @@ void server_destroy(struct server *server)
     }
     commits_destroy(server->commits);
     balance_fini(&server->balance);
+    pressure_fini(&server->pressure);
     free(server->flusher_stats);
     free(server->main_stats);
     free(server->worker_stats);

@@ -24,6 +24,7 @@ struct server {
     struct stats_flusher *flusher_stats;
     struct stats_main *main_stats;
     struct pressure pressure;
+    int memory_error;   /* why `pressure` cannot measure; 0: it can */
     uint64_t sample_ms; /* when memory is looked at next */
     struct hash_key hash_key;
     struct balance balance;
@@ -37,6 +38,9 @@ struct server {
     size_t workers_running;
     atomic_bool draining; /* read by HTTP's threads */
 };
+
+/* Whether the limits that are configured can be kept. Returns 0, or -EINVAL with `error`. */
+int server_check_limits(const struct server *server, char error[OPT_ERROR_BYTES]) MUST_CHECK;
 
 /* Tells the statistics which limits are configured. */
 void server_note_limits(struct server *server);

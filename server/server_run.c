@@ -77,8 +77,10 @@ static int reload_tls(struct server *server, char error[OPT_ERROR_BYTES])
 int server_reload(struct server *server, char error[OPT_ERROR_BYTES])
 {
     const char *token_file = server->tokens ? server->config->token_file : NULL;
-    int result = token_file ? tokens_check(token_file, error) : 0;
+    int result = server_check_limits(server, error);
 
+    if (!result && token_file)
+        result = tokens_check(token_file, error);
     if (!result)
         result = reload_tls(server, error);
     if (!result && token_file)

@@ -400,7 +400,7 @@ static void add_each_past_many_chunks_loses_nothing(void **state)
 
 static void add_while_memory_is_full_makes_no_counter(void **state)
 {
-    struct pressure pressure = {PRESSURE_FULL, 0};
+    struct pressure pressure = {.level = PRESSURE_FULL};
     struct counters *counters = counters_create(&key, 10);
     struct counter *known, *overflow;
 

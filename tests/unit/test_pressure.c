@@ -2,6 +2,8 @@
 #include "common/pressure.h"
 #include "tests/unit/unit.h"
 
+#include <sys/resource.h>
+
 static void judge_follows_the_table(void **state)
 {
     static const struct {
@@ -25,14 +27,47 @@ static void judge_follows_the_table(void **state)
 
 static void sample_measures_this_process(void **state)
 {
-    struct pressure pressure = {0};
+    struct pressure pressure;
 
     (void)state;
+    assert_int_equal(pressure_init(&pressure), 0);
     assert_int_equal(pressure_sample(&pressure, 0), PRESSURE_NONE);
     assert_int_equal(pressure_sample(&pressure, 4096), PRESSURE_FULL);
     assert_int_equal(pressure_level(&pressure), PRESSURE_FULL);
     assert_int_equal(pressure_sample(&pressure, UINT64_C(1) << 50), PRESSURE_NONE);
     assert_int_equal(pressure_level(NULL), PRESSURE_NONE);
+    pressure_fini(&pressure);
+}
+
+static void sample_needs_no_descriptor(void **state)
+{
+    struct pressure pressure;
+    struct rlimit before, none;
+
+    (void)state;
+    assert_int_equal(pressure_init(&pressure), 0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_int_equal(pressure_sample(&pressure, 4096), PRESSURE_FULL);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    pressure_fini(&pressure);
+}
+
+static void sample_keeps_the_level_when_it_cannot_be_told(void **state)
+{
+    struct pressure pressure;
+
+    (void)state;
+    assert_int_equal(pressure_init(&pressure), 0);
+    assert_int_equal(pressure_sample(&pressure, 4096), PRESSURE_FULL);
+    pressure_fini(&pressure);
+    pressure.statm_fd = -1;
+    assert_int_equal(pressure_sample(&pressure, 4096), PRESSURE_FULL);
+    assert_int_equal(pressure_sample(&pressure, 0), PRESSURE_NONE);
+    assert_int_equal(pressure_sample(&pressure, 4096), PRESSURE_NONE);
+    pressure_fini(&pressure);
 }
 
 int main(void)
@@ -40,6 +75,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(judge_follows_the_table),
         cmocka_unit_test(sample_measures_this_process),
+        cmocka_unit_test(sample_needs_no_descriptor),
+        cmocka_unit_test(sample_keeps_the_level_when_it_cannot_be_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

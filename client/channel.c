@@ -89,7 +89,7 @@ void channel_fail(struct channel *channel, const struct rpc_outcome *outcome)
     close_socket(channel);
     if (channel->session)
         calls = rpc_session_fail(channel->session, outcome);
-    channel->options.handler->closed(channel->options.context, channel, outcome, calls);
+    channel->options.handler->closed(channel->options.context, outcome, calls);
 }
 
 static void fail_with_errno(struct channel *channel, const char *what, int error)
@@ -171,7 +171,7 @@ static void become_ready(struct channel *channel)
         return;
     }
     channel->state = CHANNEL_READY;
-    channel->options.handler->ready(channel->options.context, channel);
+    channel->options.handler->ready(channel->options.context);
 }
 
 static void fail_with_tls(struct channel *channel, const char *what)

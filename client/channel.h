@@ -19,12 +19,11 @@ struct channel;
 /* `context` is the one of struct channel_options. */
 struct channel_handler {
     /* Connected: calls may be started on channel_session(). */
-    void (*ready)(void *context, struct channel *channel);
+    void (*ready)(void *context);
 
     /* Could not connect, or lost, or over; its calls have ended, `calls` of them because of it.
      * Nothing more will happen on it. It must not be destroyed from inside. */
-    void (*closed)(void *context, struct channel *channel, const struct rpc_outcome *outcome,
-                   size_t calls);
+    void (*closed)(void *context, const struct rpc_outcome *outcome, size_t calls);
 };
 
 /* Everything here is borrowed and must outlive the channel. */

@@ -46,7 +46,7 @@ void sender_start_next(struct sender *sender, struct slot *slot)
         return;
     slot->range =
         back ? sender->returned[back - 1] : plan_stream(&sender->plan, sender->next_stream);
-    if (rpc_call_start(channel_session(slot->channel), &slot->call, slot->range.count))
+    if (rpc_call_start(channel_session(slot->connection->channel), &slot->call, slot->range.count))
         return; /* the range stays in the plan, for another connection */
     slot->sent = 0;
     if (sender->replay)
@@ -92,7 +92,7 @@ static void account(struct sender *sender, struct slot *slot, uint64_t next, boo
 
 static size_t fill(void *context, struct rpc_call *call, uint8_t *out, size_t room, bool *end)
 {
-    struct sender *sender = context;
+    struct sender *sender = ((struct connection *)context)->sender;
     struct slot *slot = (struct slot *)call;
     struct generator_cursor *cursor = &slot->cursor.made;
     size_t length =
@@ -106,7 +106,7 @@ static size_t fill(void *context, struct rpc_call *call, uint8_t *out, size_t ro
 static size_t frames(void *context, struct rpc_call *call, int32_t stream_id, struct output *out,
                      size_t window, bool *end)
 {
-    struct sender *sender = context;
+    struct sender *sender = ((struct connection *)context)->sender;
     struct slot *slot = (struct slot *)call;
     struct replay_cursor *cursor = &slot->cursor.replayed;
     size_t length = replay_write(sender->replay, cursor, stream_id, credit(sender), window, out);
@@ -125,7 +125,7 @@ static void take_back(struct sender *sender, const struct slot *slot)
 
 static void ended(void *context, struct rpc_call *call, const struct rpc_outcome *outcome)
 {
-    struct sender *sender = context;
+    struct sender *sender = ((struct connection *)context)->sender;
     struct slot *slot = (struct slot *)call;
     uint64_t now_ns = clock_now_ns(), sent = slot->sent;
 
@@ -134,16 +134,16 @@ static void ended(void *context, struct rpc_call *call, const struct rpc_outcome
     if (slot->waits)
         TAILQ_REMOVE(&sender->waiting, slot, wait_link);
     slot->waits = false;
-    if (outcome->come_again && sender_carrier_of(sender, slot->channel)->served) {
+    if (outcome->come_again && slot->connection->served) {
         take_back(sender, slot);
         return;
     }
-    if (outcome->status == GRPC_OK)
-        sender_carrier_of(sender, slot->channel)->served = true;
-    if (outcome->status == GRPC_OK)
+    if (outcome->status == GRPC_OK) {
+        slot->connection->served = true;
         report_add_acknowledged(sender->report, sent, call->ended_ns ? now_ns - call->ended_ns : 0);
-    else
+    } else {
         report_add_failure(sender->report, REPORT_STREAM, outcome, sent);
+    }
     if (sender->totals)
         device_totals_add(sender->totals, slot->range.first, sent, outcome->status == GRPC_OK);
     sender_start_next(sender, slot);
@@ -162,7 +162,7 @@ static void stop(struct sender *sender, enum grpc_status status, const char *mes
         report_add_failure(sender->report, REPORT_CONNECTION, &outcome, 0);
     sender->stopping = true;
     for (uint64_t i = 0; i < sender->options->connections; i++)
-        channel_fail(sender->carriers[i].channel, &outcome);
+        channel_fail(sender->connections[i].channel, &outcome);
 }
 
 static void take_signal(struct sender *sender)
@@ -203,7 +203,7 @@ static void resume_waiting(struct sender *sender, uint64_t now_ns)
         TAILQ_REMOVE(&sender->waiting, slot, wait_link);
         slot->waits = false;
         rpc_call_resume(&slot->call);
-        channel_wake(slot->channel);
+        channel_wake(slot->connection->channel);
     }
 }
 
@@ -233,7 +233,7 @@ static void run(struct sender *sender)
     progress_init(&sender->progress, stderr, start_ns);
     sender->steps_seen_ns = start_ns;
     for (uint64_t i = 0; i < sender->options->connections; i++)
-        channel_start(sender->carriers[i].channel);
+        channel_start(sender->connections[i].channel);
     while (!run_is_over(sender)) {
         int count = epoll_wait(sender->epoll_fd, events, EVENTS, wait_ms(sender, now_ns));
 
@@ -273,7 +273,7 @@ static int watch_signals(struct sender *sender, sigset_t *previous)
 
 static void release(struct sender *sender)
 {
-    sender_destroy_carriers(sender);
+    sender_destroy_connections(sender);
     if (sender->signal_fd >= 0)
         close(sender->signal_fd);
     if (sender->epoll_fd >= 0)
@@ -328,7 +328,7 @@ int sender_run(const struct send_options *options, const struct credentials *cre
     if (!result)
         result = render(&sender);
     if (!result)
-        result = sender_create_carriers(&sender, sender.replay ? &replaying : &making);
+        result = sender_create_connections(&sender, sender.replay ? &replaying : &making);
     if (!result)
         run(&sender);
     release(&sender);

@@ -1,6 +1,6 @@
 /*
  * What the two halves of the sender share, and nobody else: sender.c has the run and its streams,
- * sender_carriers.c its connections. One thread.
+ * sender_connections.c its connections. One thread.
  */
 #ifndef TALLYD_CLIENT_SENDER_PRIVATE_H
 #define TALLYD_CLIENT_SENDER_PRIVATE_H
@@ -24,7 +24,7 @@
 
 struct slot {
     struct rpc_call call; /* first, so that a call's address is its slot's */
-    struct channel *channel;
+    struct connection *connection;
     struct plan_range range;
     uint64_t sent; /* packets of it that were begun */
     union {
@@ -36,7 +36,9 @@ struct slot {
 };
 
 /* What a connection is to the run. */
-struct carrier {
+struct connection {
+    struct sender *sender;
+    struct slot *slots; /* as many as there are streams on a connection */
     struct channel *channel;
     bool served;        /* it brought an Ack */
     bool is_due;        /* it is to be opened again: the server had asked for that */
@@ -57,11 +59,12 @@ struct sender {
     struct progress progress;
     TAILQ_HEAD(slot_list, slot) waiting;
     struct slot *slots;
-    struct carrier *carriers;
+    struct connection *connections;
     struct plan_range *returned; /* begun in vain: the server took nothing of them */
     size_t returned_count;
     struct addrinfo *addresses;
     uint64_t channels_live; /* connecting or ready */
+    uint64_t connections_due;
     uint64_t calls_open;
     uint64_t steps; /* grows with every packet sent, stream ended and connection made */
     uint64_t steps_seen, steps_seen_ns;
@@ -76,13 +79,11 @@ bool sender_plan_is_done(const struct sender *sender);
 /* Starts the next stream on a slot, if there is one and its connection takes it. */
 void sender_start_next(struct sender *sender, struct slot *slot);
 
-/* sender_carriers.c */
+/* sender_connections.c */
 
 /* Makes the connections, and starts none. Returns 0 or -ENOMEM. */
-int sender_create_carriers(struct sender *sender, const struct rpc_handler *rpc);
-void sender_destroy_carriers(struct sender *sender);
-
-struct carrier *sender_carrier_of(const struct sender *sender, const struct channel *channel);
+int sender_create_connections(struct sender *sender, const struct rpc_handler *rpc);
+void sender_destroy_connections(struct sender *sender);
 
 /* Opens connections again that a server asked to, and hands what was taken back to whoever is idle.
  * To be called out of all handlers. */

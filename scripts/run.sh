@@ -18,21 +18,28 @@ while (($# > 0)); do
     --help | -h) usage && exit ;;
     --demo) demo=true ;;
     # What this script needs to know itself goes on to tallyd by environment.
-    --bind=* | --grpc-port=* | --http-port=* | --redis-host=* | --redis-port=* | --redis-socket=*)
+    --bind=* | --grpc-port=* | --http-port=* | --redis-host=* | --redis-port=* | --redis-socket=* | \
+        --tls-cert=* | --token-file=*)
         name=${1%%=*}
         name=${name#--}
         name=${name^^}
         export "${name//-/_}=${1#*=}"
         ;;
-    --bind | --grpc-port | --http-port | --redis-host | --redis-port | --redis-socket)
+    --bind | --grpc-port | --http-port | --redis-host | --redis-port | --redis-socket | \
+        --tls-cert | --token-file)
         (($# > 1)) || die "$1 needs a value"
         set -- "$1=$2" "${@:3}"
         continue
         ;;
+    --redis-tls) export REDIS_TLS=true ;;
     *) options+=("$1") ;;
     esac
     shift
 done
+
+if $demo && [[ -n ${TLS_CERT:-}${TOKEN_FILE:-} ]]; then
+    die "--demo sends without TLS and without a token; leave it out, and send with build/tally-send"
+fi
 
 # A root without /etc/hosts, as debootstrap makes it, does not know what localhost is.
 if [[ ${REDIS_HOST:-localhost} == localhost ]] && ! getent hosts localhost >/dev/null; then
@@ -41,13 +48,12 @@ fi
 redis_host=${REDIS_HOST:-localhost}
 redis_port=${REDIS_PORT:-6379}
 case ${BIND:-127.0.0.1} in
-0.0.0.0) host=127.0.0.1 ;;
-::) host='[::1]' ;;
+0.0.0.0 | ::) host=127.0.0.1 ;; # civetweb may be built without IPv6
 *:*) host="[$BIND]" ;;
 *) host=${BIND:-127.0.0.1} ;;
 esac
 grpc=$host:${GRPC_PORT:-50051}
-http=http://$host:${HTTP_PORT:-8000}
+http=http${TLS_CERT:+s}://$host:${HTTP_PORT:-8000}
 
 redis_pid=
 tallyd_pid=
@@ -95,6 +101,8 @@ start_redis() {
 need_redis() {
     if [[ -n ${REDIS_SOCKET:-} ]]; then
         step "using Redis at $REDIS_SOCKET"
+    elif [[ ${REDIS_TLS:-false} != false ]]; then
+        step "using Redis at $redis_host:$redis_port, by TLS"
     elif redis_answers; then
         step "using the Redis that answers at $redis_host:$redis_port"
     elif [[ $redis_host =~ ^(localhost|127\..*|::1)$ ]]; then
@@ -110,7 +118,7 @@ start_tallyd() {
     tallyd_pid=$!
     trap 'interrupted=true; kill -TERM "$tallyd_pid" 2>/dev/null || true' INT TERM
     for _ in {1..100}; do
-        curl -fs --noproxy '*' -o /dev/null "$http/healthz" && break
+        build/tallyd --healthcheck "${options[@]}" 2>/dev/null && break
         kill -0 "$tallyd_pid" 2>/dev/null || return 0
         sleep 0.1
     done
@@ -118,7 +126,8 @@ start_tallyd() {
     kill -0 "$tallyd_pid" 2>/dev/null || return 0
     step "serving gRPC on $grpc, HTTP on $http; Ctrl-C stops"
     printf '      counts        curl %s/metrics\n' "$http"
-    printf '      send packets  scripts/send_once.sh --target %s --n 10000\n' "$grpc"
+    printf '      send packets  scripts/send_once.sh --target %s --n 10000%s\n' "$grpc" \
+        "${TLS_CERT:+ --tls}${TOKEN_FILE:+ --token-file FILE}"
 }
 
 run_demo() {

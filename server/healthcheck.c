@@ -64,15 +64,17 @@ static int ask(int fd, SSL *ssl, char *answer, size_t size)
 
     if (n < length)
         return ssl ? -EPROTO : -errno;
-    while (have < size - 1 && n > 0) {
+    do {
         char *room = answer + have;
 
         n = ssl ? SSL_read(ssl, room, (int)(size - 1 - have)) : recv(fd, room, size - 1 - have, 0);
         if (n > 0)
             have += (size_t)n;
-    }
+    } while (have < size - 1 && n > 0);
     answer[have] = '\0';
-    return 0;
+    if (n < 0 && errno == EAGAIN) /* the socket's time-out */
+        return -ETIMEDOUT;
+    return n < 0 ? -EIO : 0;
 }
 
 /* "HTTP/1.1 200 OK"; or 401 or 403 from one that lives and does not count /healthz among what

@@ -128,10 +128,12 @@ static int write_entry(struct token_edit *edit, const struct token_entry *entry)
 static int make_and_show(struct token_edit *edit, struct token_entry *entry)
 {
     char secret[TOKEN_SECRET_CHARS + 1];
-    int status = DONE;
+    int error = token_secret_make(secret), status;
 
-    if (token_secret_make(secret) || token_secret_hash(secret, TOKEN_SECRET_CHARS, entry->hash))
-        return complain(FAILED, "no randomness, or no SHA-256: %s", strerror(errno));
+    if (error)
+        return complain(FAILED, "the kernel gives no random bytes: %s", strerror(-error));
+    if (token_secret_hash(secret, TOKEN_SECRET_CHARS, entry->hash))
+        return complain(FAILED, "OpenSSL makes no SHA-256");
     status = write_entry(edit, entry);
     if (status == DONE) {
         printf("%s\n", secret);

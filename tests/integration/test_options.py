@@ -209,6 +209,13 @@ def test_healthcheck_tells_whether_a_tallyd_lives(tallyd):
     assert run("--healthcheck", "--http-port", free_port()).returncode == 1
 
 
+def test_a_healthcheck_gives_up_on_what_never_answers():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        done = run("--healthcheck", "--http-port", silent.getsockname()[1])
+    assert done.returncode == 1
+    assert "timed out" in done.stderr
+
+
 @pytest.mark.parametrize("log_format", ["text", "json"])
 def test_each_line_of_the_log_has_its_format(redis, start_tallyd, log_format):
     import json

@@ -1,6 +1,7 @@
 /*
  * The token, where the server wants one: asked for when a request is refused, sent with each that
- * follows, and kept for this tab only, until it is closed or somebody logs out.
+ * follows, and kept for this tab only, until it is closed or somebody logs out. A client
+ * certificate, where it wants one of those, is the browser's: no token helps then.
  */
 "use strict";
 
@@ -41,6 +42,12 @@ const access = (() => {
     }
   }
 
+  /* Whether it is a token that an answer wants; those that do say how to bring it. */
+  const wantsToken = (response) => [401, 403].includes(response.status)
+    && response.headers.has("WWW-Authenticate");
+
+  const wantsCertificate = (response) => response.status === 403 && !wantsToken(response);
+
   /* As fetch(). An answer that wants a token, or another one, locks the page; but not one to a
    * request that was sent before somebody typed the token that is used now, or that is locked
    * already, and has said why. */
@@ -48,8 +55,7 @@ const access = (() => {
     const used = token;
     const headers = { ...options.headers, ...(used && { Authorization: `Bearer ${used}` }) };
     const response = await fetch(address, { ...options, headers });
-    const refused = response.status === 401 || response.status === 403;
-    if (refused && used === token && !locked) {
+    if (wantsToken(response) && used === token && !locked) {
       lock(used === null ? "access.needed"
         : response.status === 401 ? "access.unknown" : "access.lacking");
     }
@@ -86,5 +92,5 @@ const access = (() => {
     show(null);
   }
 
-  return { start, ask, isLocked: () => locked };
+  return { start, ask, wantsCertificate, isLocked: () => locked };
 })();

@@ -9,7 +9,7 @@
 const live = (() => {
   const SILENCE_MS = 5000; // events come each second
   const RETRY_MS = 2000;
-  const CROWDED_MS = 5000; // before we ask again whether there is room
+  const PATIENT_MS = 5000; // before we ask again whether there is room, or we are let in now
   const EVENTS = ["history", "summary", "top"];
 
   let handlers = {};
@@ -54,6 +54,9 @@ const live = (() => {
       return "gone";
     }
     await response.text(); // so that the connection can be used again
+    if (access.wantsCertificate(response)) {
+      return "barred";
+    }
     return access.isLocked() ? "locked" : "crowded";
   }
 
@@ -78,7 +81,7 @@ const live = (() => {
     close();
     handlers[why]();
     if (why !== "locked") {
-      retrying = setTimeout(reopen, why === "crowded" ? CROWDED_MS : RETRY_MS);
+      retrying = setTimeout(reopen, why === "gone" ? RETRY_MS : PATIENT_MS);
     }
   }
 
@@ -102,8 +105,8 @@ const live = (() => {
   }
 
   /* `given` has a function for each event; gone(); crowded(), when the server is there but has no
-   * room; locked(), when it wants a token; paused(), when the page gets hidden; and tick(), which
-   * comes each second. */
+   * room; locked(), when it wants a token; barred(), when it wants a certificate; paused(), when
+   * the page gets hidden; and tick(), which comes each second. */
   function start(given) {
     handlers = given;
     document.addEventListener("visibilitychange", reopen);

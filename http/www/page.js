@@ -1,13 +1,15 @@
 /*
  * What the page is now: connecting, live, stale (the server is there, but Redis does not answer
- * it), crowded (the server has no room for one more listener), locked (it wants a token) or without
- * a server. It states which,
- * shows the large figures and hands the events to the parts.
+ * it), crowded (the server has no room for one more listener), locked (it wants a token), barred
+ * (it wants a client certificate) or without a server. It states which, shows the large figures
+ * and hands the events to the parts.
  */
 "use strict";
 
 (() => {
-  const MARKS = { connecting: "…", live: "✓", stale: "!", crowded: "!", locked: "!", gone: "✕" };
+  const MARKS = {
+    connecting: "…", live: "✓", stale: "!", crowded: "!", locked: "!", barred: "!", gone: "✕",
+  };
 
   const nowS = () => performance.now() / 1000;
   let link = "connecting";
@@ -24,7 +26,7 @@
       return summary.age_ms === null ? strings.text("banner.none")
         : strings.text("banner.stale", { age: strings.duration(summary.age_ms) });
     }
-    return link === "crowded" ? strings.text("banner.crowded") : "";
+    return ["crowded", "barred"].includes(link) ? strings.text(`banner.${link}`) : "";
   }
 
   function showBanner() {
@@ -36,7 +38,7 @@
   /* What is only as it should be is not worth a word to who has just come. */
   function isNews(state) {
     return state !== "connecting"
-      && (link !== "connecting" || ["gone", "crowded", "locked"].includes(state));
+      && (link !== "connecting" || ["gone", "crowded", "locked", "barred"].includes(state));
   }
 
   function setLink(state) {
@@ -116,6 +118,7 @@
     gone: () => lose("gone"),
     crowded: () => lose("crowded"),
     locked: () => lose("locked"),
+    barred: () => lose("barred"),
     paused: () => lose("connecting"),
     tick: onTick,
   });

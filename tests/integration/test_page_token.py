@@ -1,9 +1,11 @@
-"""The page and the API's page, in a real browser, on a tallyd that wants a token."""
+"""The page and the API's page, in a real browser, on a tallyd that wants a token, or a certificate."""
 import signal
 
 import pytest
 from harness import grpc_client, tokens
 from harness.browser import Browser
+from harness.certificates import Authority, tls_options
+from harness.env import have
 from harness.openapi import needs_docs_ui
 from harness.page import LIVE, assert_clean, assert_readable, number, open_page
 from harness.redis_server import KEY
@@ -94,6 +96,30 @@ def test_without_a_token_file_nobody_is_asked(tallyd, closing):
     open_page(browser, tallyd)
     assert not is_shown(browser, "#access") and not is_shown(browser, "#log-out")
     assert_clean(browser)
+
+
+@pytest.mark.parametrize("wants_tokens", [False, True])
+def test_without_a_certificate_the_page_says_that_it_takes_one(
+    redis, start_tallyd, closing, file, tmp_path, wants_tokens
+):
+    if not have("openssl"):
+        pytest.skip("openssl is not installed")
+    authority = Authority(tmp_path)
+    options = tls_options(authority, authority.issue("server"), client_ca=authority)
+    if wants_tokens:
+        tokens.add(file, "reader", "read")
+        options["token_file"] = file
+    tallyd = start_tallyd(redis.port, **options)
+    browser = closing(Browser(any_server=True))
+    open_page(browser, tallyd, until="document.body.dataset.link === 'barred'")
+    assert browser.text("#link-state") == "certificate needed"
+    assert "client certificate" in browser.text("#banner")
+    assert not is_shown(browser, "#access") and not is_shown(browser, "#log-out")
+    browser.wait_for(
+        "document.getElementById('find-words').textContent.includes('certificate')", "the search"
+    )
+    assert_readable(browser)
+    assert_clean(browser, but=REFUSED)
 
 
 def test_the_docs_take_a_token(redis, start_tallyd, closing, file):

@@ -83,14 +83,16 @@ def _arguments(languages):
 
 class Browser:
     """One browser with one tab, of `width` times `height` CSS pixels. `languages` is what its
-    user has chosen, the best liked first: "zh-CN,en"."""
+    user has chosen, the best liked first: "zh-CN,en"; `any_server` is for one whose certificate a
+    test's own authority has signed."""
 
-    def __init__(self, width=1280, height=900, languages="en-US,en"):
+    def __init__(self, width=1280, height=900, languages="en-US,en", any_server=False):
         skip_without_browser()
         options = webdriver.ChromeOptions()
         for argument in _arguments(languages):
             options.add_argument(argument)
         options.add_experimental_option("prefs", {"intl.accept_languages": languages})
+        options.accept_insecure_certs = any_server
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         self.driver = webdriver.Chrome(service=Service("chromedriver"), options=options)
         self.driver.set_script_timeout(30)

@@ -7,7 +7,8 @@ STALE = "document.body.dataset.link === 'stale'"
 
 def open_page(browser, tallyd, until=LIVE):
     """Opens the page and waits until it is live, or for another condition."""
-    browser.open(f"http://127.0.0.1:{tallyd.http_port}/")
+    scheme = "https" if tallyd.trust else "http"
+    browser.open(f"{scheme}://127.0.0.1:{tallyd.http_port}/")
     browser.wait_for(until, f"the page to have {until}", 20)
 
 

@@ -10,7 +10,7 @@
  * script or style element by its name's end. FILE stands beside INPUT or, when it is of an npm
  * package, in the directory PACKAGES; without PACKAGES such a line is left out. NAME_SCRIPTS and
  * NAME_STYLES name what was inlined as a content-security policy wants it: " 'sha256-...'
- * 'sha256-...'".
+ * 'sha256-...'", or " 'none'".
  */
 #include "http/www/sha256.h"
 
@@ -230,9 +230,9 @@ static void print_asset(FILE *output, const char *name, const struct page *page)
         fprintf(output, "%02x", digest[i]);
     fprintf(output, "\"\n#define %s_BYTES %zu\n", upper, page->whole.length);
     fprintf(output, "#define %s_SCRIPTS \"%s\"\n", upper,
-            page->scripts.bytes ? page->scripts.bytes : "");
+            page->scripts.bytes ? page->scripts.bytes : " 'none'");
     fprintf(output, "#define %s_STYLES \"%s\"\n", upper,
-            page->styles.bytes ? page->styles.bytes : "");
+            page->styles.bytes ? page->styles.bytes : " 'none'");
     fprintf(output, "static const uint8_t %s_gzip[] =\n", name);
     print_bytes(output, &gzip);
     free(gzip.bytes);

@@ -96,7 +96,8 @@ def test_without_packages_their_lines_are_left_out(tmp_path):
     (tmp_path / "page.html").write_text("<p>\n<!-- inline: lib/b.css -->\n<!-- a comment -->")
     assert embed(tmp_path).returncode == 0
     macros, page = embedded((tmp_path / "out").read_text())
-    assert (page, macros["PAGE_STYLES"]) == ("<p>\n<!-- a comment -->\n", "")
+    assert page == "<p>\n<!-- a comment -->\n"
+    assert macros["PAGE_SCRIPTS"] == macros["PAGE_STYLES"] == " 'none'"
 
 
 @pytest.mark.parametrize("name, text", [

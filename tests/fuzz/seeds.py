@@ -16,7 +16,7 @@ TOKEN = b"fleet-north ingest,read sha256=" + b"0123456789abcdef" * 4
 # answer, that to WATCH: two batches, whether one is sent ahead, and that all arrives.
 LIES, TRUE = bytes([1, 0]), bytes([0, 0x21])
 FIRST = bytes(4)
-LIE = bytes([10])  # one of the answers in fake_redis.c's lie(), whose index is behind it
+LIE = bytes([10])  # one of the answers in fake_redis_lies.c, whose index is behind it
 
 # For session: a step is a byte that picks it, one for its details, and what some take besides.
 STEPS, BYTES, NO_PREFACE = bytes([0, 0]), bytes([1, 0]), bytes([3, 0])

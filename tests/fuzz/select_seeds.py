@@ -36,6 +36,8 @@ def main():
             if reached >= all_there_is:
                 break
             added = corpus / found.name[:12]
+            if added.exists():
+                continue
             shutil.copy(found, added)
             now = edges(program, corpus)
             if now <= reached:

@@ -1,7 +1,8 @@
 # ingest_loop, the test that holds its instructions a packet to a budget, and those of scripts/perf.sh
-# and scripts/bench.sh. Limits, peers and real clients take part in the last one when
-# tests/bench/build.sh has built them in this build directory; it tells what is missing. The
-# description of the build is part of the budget: another compiler makes other instructions.
+# and scripts/bench.sh. Peers and real clients take part in the last one when tests/bench/build.sh has
+# built them in this build directory; it tells what is missing. The description of the build is part
+# of the budget: another compiler makes other instructions.
+add_subdirectory(${CMAKE_CURRENT_LIST_DIR}/limits bench-limits)
 add_executable(ingest_loop ${CMAKE_CURRENT_LIST_DIR}/ingest_loop.c
                            ${CMAKE_CURRENT_LIST_DIR}/ingest_client.c)
 target_link_libraries(ingest_loop PRIVATE tally_server)

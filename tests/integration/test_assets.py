@@ -60,7 +60,7 @@ def embed(directory, *arguments):
         [program("http/www/embed"), "page", directory / "page.html", directory / "out", *arguments],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
 

@@ -67,7 +67,7 @@ def make_siege(tmp_path_factory):
         pytest.skip("redis-server is not installed")
     directory = tmp_path_factory.mktemp("siege")
     redis = Redis(directory / "redis")
-    tallyd = Tallyd(directory, redis.port, handshake_timeout_ms=300, stall_timeout_ms=300,
+    tallyd = Tallyd(directory, redis.port, handshake_timeout_ms=1000, stall_timeout_ms=1000,
                     max_connections_per_address=CAP, max_devices=DEVICES)
     try:
         redis.start()

@@ -33,7 +33,7 @@ STRANGERS = {
 
 def read_to_the_end(sock):
     """Everything the server still says; fails when it leaves the connection open."""
-    sock.settimeout(10 * PATIENCE)
+    sock.settimeout(60 * PATIENCE)
     data = b""
     try:
         while chunk := sock.recv(65536):

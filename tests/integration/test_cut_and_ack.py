@@ -3,7 +3,7 @@ import time
 
 import pytest
 from harness import grpc_client
-from harness.env import PATIENCE, wait_until
+from harness.env import wait_until
 from harness.grpc_client import OpenStream
 from harness.proxy import Way
 from harness.sender import assert_same
@@ -68,13 +68,11 @@ def test_a_long_stream_is_committed_while_it_runs(redis, start_tallyd, closing):
 
 
 def test_an_ack_does_not_wait_for_the_interval(redis, start_tallyd):
-    tallyd = start_tallyd(redis.port, flush_interval_ms=2000)
+    tallyd = start_tallyd(redis.port, flush_interval_ms=60_000)
     with grpc_client.connect(tallyd.target) as channel:
         stream_packets = grpc_client.stub(channel)
         for _ in range(5):
-            begin = time.monotonic()
             assert stream_packets(grpc_client.packets(["a", "b"]), timeout=30).received == 2
-            assert time.monotonic() - begin < 1 * PATIENCE
 
 
 def test_each_stream_gets_its_own_number(redis, tallyd):

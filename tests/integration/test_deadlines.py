@@ -27,10 +27,10 @@ def assert_cancelled(client, stream):
 
 def test_an_open_stream_ends_and_names_what_it_counted(redis, tallyd, client):
     begin = time.monotonic()
-    stream = client.open(grpc_timeout="300m")
+    stream = client.open(grpc_timeout="1S")
     client.send(stream, framed_packets(["d"] * 7) + framed(packet("half"))[:-1])
     reply = client.finish(stream)
-    assert time.monotonic() - begin >= 0.3
+    assert time.monotonic() - begin >= 1
     assert (reply.status, reply.received) == (DEADLINE_EXCEEDED, 7), reply
     assert "deadline" in reply.message
     assert_cancelled(client, stream)
@@ -61,10 +61,10 @@ def test_redis_away_holds_no_answer_past_the_deadline(redis, start_tallyd, closi
     assert client.call(framed_packets(["d"])).status == OK
     redis.kill()
     begin = time.monotonic()
-    stream = client.open(grpc_timeout="700m")
+    stream = client.open(grpc_timeout="2S")
     client.send(stream, framed_packets(["d"] * 9), end=ended)
     reply = client.finish(stream)
-    assert 0.7 <= time.monotonic() - begin < 5 * PATIENCE
+    assert 2 <= time.monotonic() - begin < 40 * PATIENCE
     assert (reply.status, reply.received) == (DEADLINE_EXCEEDED, 0), reply
     assert "9 packets" in reply.message
     totals = tallyd.stats()["totals"]
@@ -79,7 +79,7 @@ def test_another_error_that_waits_is_not_held_past_the_deadline(redis, start_tal
     tallyd = start_tallyd(redis.port, redis_grace_ms=60_000)
     client = closing(H2Client(tallyd.grpc_port))
     redis.kill()
-    stream = client.open(grpc_timeout="500m")
+    stream = client.open(grpc_timeout="1S")
     client.send(stream, framed_packets(["d"] * 2) + framed(b"\x0a\x05abc"))
     reply = client.finish(stream)
     assert (reply.status, reply.received) == (INTERNAL, 0)
@@ -108,7 +108,7 @@ def test_a_bad_timeout_is_a_bad_request(redis, client, timeout):
 
 
 def test_deadlines_of_other_methods(tallyd, client):
-    stream = client.open(path=WATCH, grpc_timeout="300m")
+    stream = client.open(path=WATCH, grpc_timeout="1S")
     client.send(stream, framed(b""), end=True)
     reply = client.finish(stream)
     assert (reply.status, reply.data) == (DEADLINE_EXCEEDED, framed(b"\x08\x01"))
@@ -125,7 +125,7 @@ def test_many_deadlines_each_end_their_stream(redis, tallyd, client):
     all_of_them = []
     for _ in range(amount(400, long=1000, sanitized=60)):
         kind = choose.choice(sorted(expected))
-        timeout = "60S" if kind == "in-time" else f"{choose.randrange(300, 900)}m"
+        timeout = "60S" if kind == "in-time" else f"{choose.randrange(1000, 1600)}m"
         stream = client.open(grpc_timeout=timeout)
         client.send(stream, framed_packets([kind]), end=kind == "in-time")
         if kind == "reset":
@@ -150,7 +150,7 @@ def test_a_stream_that_stops_inside_a_packet_is_ended(redis, start_tallyd, closi
     client.send(between, framed_packets(["d"]))
     begin = time.monotonic()
     while not client.replies[stalled].ended or not client.replies[service].ended:
-        assert time.monotonic() - begin < 20 * PATIENCE
+        assert time.monotonic() - begin < 60 * PATIENCE
         client.send(trickling, half[:1])
         half = half[1:]
         client.read_now()

@@ -279,7 +279,7 @@ def wait_for_scrapes(prometheus, count):
         rows = prometheus.query('sum_over_time(up{job="tallyd"}[10m])')
         return rows and rows[0][1] >= count
 
-    wait_until(enough, f"{count} scrapes; {prometheus.ask('targets')}", timeout=30)
+    wait_until(enough, f"{count} scrapes; {prometheus.ask('targets')}")
     time.sleep(2)
 
 
@@ -364,7 +364,7 @@ def test_the_alert_for_redis_fires_when_redis_is_killed_and_goes_when_it_is_back
     load = start_load(tallyd, start_sender, 30)
     wait_for_scrapes(prometheus, 3)
     redis.kill()
-    fired = wait_until(prometheus.firing, "an alert to fire", timeout=30)
+    fired = wait_until(prometheus.firing, "an alert to fire")
     assert set(fired) == {"TallydRedisDown"}
     alert = fired["TallydRedisDown"]
     assert str(tallyd.http_port) in alert["annotations"]["summary"]
@@ -372,7 +372,7 @@ def test_the_alert_for_redis_fires_when_redis_is_killed_and_goes_when_it_is_back
     assert prometheus.value("instance:tallyd_packets_uncommitted") > 0
 
     redis.start()
-    wait_until(lambda: not prometheus.firing(), "the alert to go", timeout=30)
+    wait_until(lambda: not prometheus.firing(), "the alert to go")
     assert load.wait() == 0
     everything = sum(load.acknowledged().values())
     committed = "tallyd_packets_committed_total"

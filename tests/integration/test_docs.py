@@ -264,7 +264,7 @@ def test_the_docs_show_every_operation(tallyd, closing):
     browser = closing(Browser())
     browser.open(f"http://127.0.0.1:{tallyd.http_port}/docs")
     paths = set(describe(tallyd).paths)
-    browser.wait_for("document.querySelectorAll('.opblock').length > 0", "the operations", 30)
+    browser.wait_for("document.querySelectorAll('.opblock').length > 0", "the operations")
     shown = browser.js(
         "Array.from(document.querySelectorAll('.opblock-summary-path')).map(e => e.dataset.path)")
     assert set(shown) == paths
@@ -279,7 +279,7 @@ def test_the_docs_have_one_main_part_and_name_their_fields(tallyd, closing):
     needs_docs_ui()
     browser = closing(Browser())
     browser.open(f"http://127.0.0.1:{tallyd.http_port}/docs")
-    browser.wait_for("document.querySelectorAll('.opblock').length > 0", "the operations", 30)
+    browser.wait_for("document.querySelectorAll('.opblock').length > 0", "the operations")
     assert browser.js("document.querySelectorAll('main').length") == 1
     assert browser.js(
         "Array.from(document.querySelectorAll('select, input, textarea'))"
@@ -292,7 +292,7 @@ def test_an_operation_can_be_tried_out(tallyd, closing):
     browser = closing(Browser())
     browser.open(f"http://127.0.0.1:{tallyd.http_port}/docs")
     operation = "#operations-counts-listTop"
-    browser.wait_for(f"document.querySelector('{operation}')", "the operation", 30)
+    browser.wait_for(f"document.querySelector('{operation}')", "the operation")
     browser.click(f"{operation} .opblock-summary-control")
     browser.wait_for(f"document.querySelector('{operation} .execute')", "the button")
     browser.click(f"{operation} .execute")

@@ -40,7 +40,7 @@ def test_a_drain_without_time_still_commits_what_it_can(redis, start_tallyd, clo
 def test_the_grace_does_not_wait_for_the_flush_interval(redis, start_tallyd):
     tallyd = start_tallyd(redis.port, flush_interval_ms=60000, redis_grace_ms=300)
     redis.kill()
-    wait_until(lambda: tallyd.stats()["flusher"]["redis_up"] == 0, "the flusher to notice", 5)
+    wait_until(lambda: tallyd.stats()["flusher"]["redis_up"] == 0, "the flusher to notice")
     time.sleep(0.5)
     with pytest.raises(grpc.RpcError) as refused:
         grpc_client.send(tallyd.target, ["refused"])
@@ -53,7 +53,7 @@ def test_a_flood_of_connections_leaves_descriptors_for_redis(redis, start_tallyd
     assert grpc_client.stub(good)(grpc_client.packets(["a"])).received == 1
     flood = [socket.create_connection(("127.0.0.1", tallyd.grpc_port)) for _ in range(400)]
     redis.client.client_kill_filter(_type="normal", skipme=True)
-    assert grpc_client.stub(good)(grpc_client.packets(["a"]), timeout=20).received == 1
+    assert grpc_client.stub(good)(grpc_client.packets(["a"]), timeout=60).received == 1
     for peer in flood:
         peer.close()
     good.close()
@@ -70,7 +70,7 @@ def test_a_ledger_that_redis_lost_is_restored(redis, start_tallyd, how):
     else:
         redis.client.flushall()
         expected = {}
-    wait_until(lambda: redis.client.hget(LEDGER + "lost", "epoch") == "1", "the ledger again", 5)
+    wait_until(lambda: redis.client.hget(LEDGER + "lost", "epoch") == "1", "the ledger again")
     assert redis.client.ttl(LEDGER + "lost") > 0
     assert grpc_client.send(tallyd.target, ["a"] * 2) == 2
     assert_same(redis.totals(), {"a": expected.get("a", 0) + 2})

@@ -46,7 +46,7 @@ class Bystander:
     def assert_well(self):
         assert self.sender.wait() == 0, self.sender.output
         took = float(re.search(r"^seconds\s+([\d.]+)$", self.sender.output, re.MULTILINE)[1])
-        assert took < PATIENCE * (2 * self.n / RATE + 2), f"{took:.1f} s for {self.n} packets"
+        assert took < PATIENCE * (2 * self.n / RATE + 5), f"{took:.1f} s for {self.n} packets"
         assert_same(self.redis.totals(), self.sender.acknowledged())
 
 
@@ -324,12 +324,12 @@ def test_a_handshake_has_to_end_in_time(redis, start_tallyd, begin):
 
 @pytest.mark.parametrize("trickle", [False, True])
 def test_a_header_block_has_to_end_in_time(redis, start_tallyd, trickle):
-    tallyd = start_tallyd(redis.port, handshake_timeout_ms=500)
+    tallyd = start_tallyd(redis.port, handshake_timeout_ms=1000)
     with Raw(tallyd.grpc_port) as client:
         client.greet()
-        time.sleep(0.7)  # an idle connection is none
+        time.sleep(1.5)  # an idle connection is none
         client.send(frame(HEADERS, 0, 1, client.block_of(client.fields())))
-        deadline = time.monotonic() + 10 * PATIENCE
+        deadline = time.monotonic() + 30 * PATIENCE
         while trickle and not client.seen.closed:
             client.send(frame(CONTINUATION, 0, 1, b"\x82"))
             client._read(0.1)
@@ -340,11 +340,11 @@ def test_a_header_block_has_to_end_in_time(redis, start_tallyd, trickle):
 
 
 def test_a_frame_that_trickles_has_to_end_in_time(redis, start_tallyd):
-    tallyd = start_tallyd(redis.port, handshake_timeout_ms=500)
+    tallyd = start_tallyd(redis.port, handshake_timeout_ms=1000)
     with Raw(tallyd.grpc_port) as client:
         client.greet()
         client.send(frame(0x77, length=16000))
-        deadline = time.monotonic() + 10 * PATIENCE
+        deadline = time.monotonic() + 30 * PATIENCE
         while not client.seen.closed:
             client.send(b"x")
             client._read(0.05)
@@ -355,14 +355,14 @@ def test_a_frame_that_trickles_has_to_end_in_time(redis, start_tallyd):
 def test_a_slow_stream_of_packets_is_not_a_slow_peer(redis, start_tallyd):
     from harness.wire import framed_packets
 
-    tallyd = start_tallyd(redis.port, handshake_timeout_ms=300)
+    tallyd = start_tallyd(redis.port, handshake_timeout_ms=1000)
     with Raw(tallyd.grpc_port) as client:
         client.greet()
         packets = framed_packets(["d"])
         client.send(client.request(1), frame(0, 0, 1, length=100 * len(packets)))
         for _ in range(100):
             client.send(packets)
-            time.sleep(0.01)
+            time.sleep(0.02)
         client.send(data(1, b"", END_STREAM))
         client.wait(lambda seen: 1 in seen.ended, "the Ack")
         assert client.seen.field(1, "grpc-status") == "0"
@@ -390,7 +390,7 @@ def test_a_peer_that_does_not_read_is_cut_off(redis, start_tallyd, start_sender)
         client.greet()
         client.socket.settimeout(1)
         stream = 1
-        deadline = time.monotonic() + 30 * PATIENCE
+        deadline = time.monotonic() + 60 * PATIENCE
         while not total(tallyd, "bad_peer_stall"):
             assert time.monotonic() < deadline, "the server keeps it"
             try:
@@ -408,20 +408,22 @@ def test_a_peer_that_does_not_read_is_cut_off(redis, start_tallyd, start_sender)
 
 
 def test_a_silent_peer_is_pinged_and_a_dead_one_closed(redis, start_tallyd):
-    tallyd = start_tallyd(redis.port, keepalive_time_ms=300, keepalive_timeout_ms=500)
+    tallyd = start_tallyd(redis.port, keepalive_time_ms=300, keepalive_timeout_ms=2000)
     with Raw(tallyd.grpc_port) as living, Raw(tallyd.grpc_port) as dead:
         living.greet()
         dead.greet()
-        deadline = time.monotonic() + 3
-        while time.monotonic() < deadline:
+
+        def dead_one_closed():
             living.socket.settimeout(0.1)
             try:
                 got = living.socket.recv(100)
             except TimeoutError:
-                continue
+                return total(tallyd, "bad_peer_gone") == 1
             assert got[3] == h2_raw.PING and len(got) == 17, got
             living.send(ping(got[9:], ACK))
-        wait_until(lambda: total(tallyd, "bad_peer_gone") == 1, "the dead one to be closed")
+            return False
+
+        wait_until(dead_one_closed, "the dead one to be closed")
         living.settle()
     assert total(tallyd, "bad_peers") == 1
     assert_back_to_normal(tallyd)

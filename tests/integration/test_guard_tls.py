@@ -7,7 +7,7 @@ import time
 import pytest
 from harness.certificates import Authority, tls_options
 from harness.env import PATIENCE, wait_until
-from harness.h2_raw import END_STREAM, PADDED, PREFACE, Raw, data, padded, settings
+from harness.h2_raw import END_STREAM, PADDED, PREFACE, Raw, data, full_frames, padded, settings
 from harness.sender import assert_same
 from harness.wire import framed_packets
 
@@ -20,7 +20,7 @@ def make_authority(tmp_path_factory):
 @pytest.fixture
 def tallyd(redis, start_tallyd, authority):
     return start_tallyd(
-        redis.port, handshake_timeout_ms=1000, **tls_options(authority, authority.issue("server"))
+        redis.port, handshake_timeout_ms=2000, **tls_options(authority, authority.issue("server"))
     )
 
 
@@ -30,7 +30,7 @@ def total(tallyd, name):
 
 def say(tallyd, what):
     """Says it without TLS; returns what is answered up to the end."""
-    with socket.create_connection(("127.0.0.1", tallyd.grpc_port), timeout=10 * PATIENCE) as sock:
+    with socket.create_connection(("127.0.0.1", tallyd.grpc_port), timeout=60 * PATIENCE) as sock:
         sock.sendall(what)
         answer = b""
         try:
@@ -69,13 +69,13 @@ def test_a_handshake_has_to_end_in_time(tallyd, authority, begin):
 
 def test_the_preface_has_to_come_in_time_behind_the_handshake(tallyd, authority):
     context = authority.context(protocols=["h2"])
-    with socket.create_connection(("127.0.0.1", tallyd.grpc_port), timeout=10 * PATIENCE) as sock:
+    with socket.create_connection(("127.0.0.1", tallyd.grpc_port), timeout=60 * PATIENCE) as sock:
         with context.wrap_socket(sock, server_hostname="localhost") as secure:
             secure.sendall(PREFACE)
             start = time.monotonic()
             while secure.recv(1000):
                 pass
-            assert time.monotonic() - start < 9 * PATIENCE
+            assert time.monotonic() - start < 9 * PATIENCE  # the default is 10 s
     assert total(tallyd, "bad_peer_slow") == 1
 
 
@@ -94,12 +94,11 @@ def test_input_that_epoll_does_not_see_is_not_forgotten(redis, tallyd, authority
     """Records that end behind the end of the receive buffer."""
     context = authority.context(protocols=["h2"])
     packets = framed_packets(["d"] * 500)
-    pieces = [packets[i : i + 16384] for i in range(0, len(packets), 16384)]
-    with Raw(tallyd.grpc_port, tls=context, timeout=30) as client:
+    with Raw(tallyd.grpc_port, tls=context) as client:
         client.greet()
         client.send(client.request(1))
         for _ in range(100):
-            client.send(*[data(1, piece) for piece in pieces * 10])
+            client.send(full_frames(1, packets) * 10)
             client._read(0)
         client.send(data(1, b"", END_STREAM))
         client.wait(lambda seen: 1 in seen.ended, "the Ack")

@@ -122,21 +122,21 @@ class Target:
                 return None
             return status == 200 and body
 
-        return wait_until(answer, f"an answer on {path}", timeout=20)
+        return wait_until(answer, f"an answer on {path}")
 
     def shut(self, reason):
         return self.values()[SHUT % reason]
 
     def assert_well_again(self):
-        wait_until(lambda: self.values()["tallyd_http_connections"] <= 2, "no connection", 20)
+        wait_until(lambda: self.values()["tallyd_http_connections"] <= 2, "no connection")
         files, memory = self.before
-        wait_until(lambda: self.figures()[0] <= files + 8, "the descriptors to be closed", 20)
+        wait_until(lambda: self.figures()[0] <= files + 8, "the descriptors to be closed")
         if not SANITIZED:
             assert self.figures()[1] <= memory + MEMORY_BYTES
         begin = time.monotonic()
         for _ in range(20):
             assert self.tallyd.get("/healthz")[0] == 200
-        assert time.monotonic() - begin < 5 * PATIENCE
+        assert time.monotonic() - begin < 20 * PATIENCE
 
 
 @pytest.fixture
@@ -158,22 +158,26 @@ def ingest(target, start_sender):
     sender = start_sender(
         target.tallyd.target, n=PACKETS, devices=1000, connections=2, packet_bytes=45
     )
-    assert sender.wait(120) == 0, sender.output
+    assert sender.wait() == 0, sender.output
     return PACKETS / (time.monotonic() - begin), sender
 
 
-def assert_ingest_goes_on(target, start_sender, undisturbed):
-    """At least half of what it was; twice more if somebody else has the machine's attention. With a
-    sanitizer only that all of it is acknowledged: what such a build is slow in is another matter."""
-    rates = []
-    if SANITIZED:
-        ingest(target, start_sender)
-        return
-    for _ in range(3):
-        rates.append(ingest(target, start_sender)[0])
-        if rates[-1] >= undisturbed / 2:
-            return
-    raise AssertionError(f"{rates} packets a second, {undisturbed} undisturbed")
+def before_and_under(target, start_sender, options):
+    """Packets a second without the attack and under it, one right after the other, since others have
+    the machine's attention, too."""
+    before, sender = ingest(target, start_sender)
+    attack = Attack(target.tallyd, **options)
+    attack.start()
+    try:
+        wait_until(lambda: attack.opened >= THREADS, "the attack to be under way")
+        under, _ = ingest(target, start_sender)
+        for path in ["/healthz", "/stats", "/summary"]:
+            assert target.ask(path)
+    finally:
+        attack.close()
+    target.assert_well_again()
+    assert set(sender.acknowledged()) <= set(target.redis.totals())
+    return before, under
 
 
 ATTACKS = {
@@ -217,27 +221,23 @@ ATTACKS = {
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_while_it_is_attacked_it_counts_and_answers(target, start_sender, closing, name):
+def test_while_it_is_attacked_it_counts_and_answers(target, start_sender, name):
+    """At least half of the packets a second, in one of three tries. With a sanitizer only that all of
+    them are acknowledged: what such a build is slow in is another matter."""
     fill(target.redis, {f"filled-{i:05}": i for i in range(20_000)})
-    undisturbed, first = ingest(target, start_sender)
-    attack = Attack(target.tallyd, **ATTACKS[name])
-    closing(attack).start()
-    wait_until(lambda: attack.opened >= THREADS, "the attack to be under way", 20)
-    assert_ingest_goes_on(target, start_sender, undisturbed)
-    for path in ["/healthz", "/stats", "/summary"]:
-        assert target.ask(path)
-    attack.close()
-    target.assert_well_again()
+    rates = []
+    while not rates or (not SANITIZED and len(rates) < 3 and 2 * rates[-1][1] < rates[-1][0]):
+        rates.append(before_and_under(target, start_sender, ATTACKS[name]))
+    assert SANITIZED or 2 * rates[-1][1] >= rates[-1][0], f"packets/s without it and under: {rates}"
     totals = target.redis.totals()
     counted = sum(count for device, count in totals.items() if not device.startswith("filled"))
-    assert counted % PACKETS == 0 and counted >= 2 * PACKETS
-    assert set(first.acknowledged()) <= set(totals)
+    assert counted == 2 * len(rates) * PACKETS
 
 
 def test_an_address_gets_its_share_and_others_get_theirs(target, closing):
     attack = Attack(target.tallyd, width=2 * PER_ADDRESS, addresses=1)
     closing(attack).start()
-    wait_until(lambda: target.shut("address") >= PER_ADDRESS, "connections to be shut", 20)
+    wait_until(lambda: target.shut("address") >= PER_ADDRESS, "connections to be shut")
     assert target.ask("/healthz")
     assert target.tallyd.wait_for_log("kind=http_address peer=127.0.1.1")
     attack.close()
@@ -247,11 +247,11 @@ def test_an_address_gets_its_share_and_others_get_theirs(target, closing):
 def test_those_that_wait_make_room(target, closing):
     attack = Attack(target.tallyd, width=2 * THREADS, addresses=20)
     closing(attack).start()
-    wait_until(lambda: target.shut("crowd") > THREADS, "connections to be shut", 20)
+    wait_until(lambda: target.shut("crowd") > THREADS, "connections to be shut")
     for _ in range(10):
         begin = time.monotonic()
         assert target.ask("/healthz")
-        assert time.monotonic() - begin < 5 * PATIENCE
+        assert time.monotonic() - begin < 20 * PATIENCE
     assert run("--healthcheck", "--http-port", target.tallyd.http_port).returncode == 0
     attack.close()
     target.assert_well_again()
@@ -285,7 +285,7 @@ def test_a_head_that_drips_ends_in_time(target, closing):
                 pass
     except ConnectionError:
         pass
-    assert 2 < time.monotonic() - begin < 15 * PATIENCE
+    assert 2 < time.monotonic() - begin < 25 * PATIENCE
 
 
 def test_a_client_that_does_not_read_is_cut_off(target, closing):
@@ -300,5 +300,5 @@ def test_a_client_that_does_not_read_is_cut_off(target, closing):
             time.sleep(0.2)
     except ConnectionError:
         pass
-    wait_until(lambda: target.values()["tallyd_http_connections"] <= 1, "its thread", 10)
+    wait_until(lambda: target.values()["tallyd_http_connections"] <= 1, "its thread")
     target.assert_well_again()

@@ -14,7 +14,7 @@ from harness.http_client import check_problem
 from harness.prometheus import Prometheus, samples, scrape
 from harness.tallyd import run
 
-HANDSHAKE_MS = 1000 * PATIENCE
+HANDSHAKE_MS = 3000 * PATIENCE
 
 
 @pytest.fixture
@@ -42,13 +42,13 @@ def curl(tallyd, path, *arguments):
         ["curl", "--silent", "--show-error", *map(str, arguments), url],
         capture_output=True,
         text=True,
-        timeout=30 * PATIENCE,
+        timeout=60 * PATIENCE,
         check=False,
     )
 
 
 def connect(tallyd):
-    return socket.create_connection(("127.0.0.1", tallyd.http_port), timeout=20 * PATIENCE)
+    return socket.create_connection(("127.0.0.1", tallyd.http_port), timeout=60 * PATIENCE)
 
 
 def ends(connection):
@@ -169,7 +169,7 @@ def test_events_come_at_once(over_tls):
 def test_the_port_behind_serves_nobody_but_the_front(over_tls):
     """civetweb's own port, as any process of this host could find it."""
     (port,) = own_ports(over_tls) - {over_tls.http_port, over_tls.grpc_port}
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request("GET", "/healthz")
     response = connection.getresponse()
     assert response.status == 403
@@ -244,9 +244,7 @@ scrape_configs:
 """
     )
     prometheus = closing(Prometheus(tmp_path)).start()
-    wait_until(
-        lambda: [value for _, value in prometheus.query("up")] == [1], "a scrape", timeout=30
-    )
+    wait_until(lambda: [value for _, value in prometheus.query("up")] == [1], "a scrape")
 
 
 # ---- Files

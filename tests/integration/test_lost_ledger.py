@@ -122,7 +122,7 @@ def test_a_demoted_master_is_left(start_redis, start_tallyd, closing):
     tallyd = start_tallyd(proxy.port, instance="twin", redis_grace_ms=500)
     assert grpc_client.send(tallyd.target, ["d"]) == 1
     new.client.replicaof("127.0.0.1", old.port)
-    wait_until(lambda: new.client.exists(LEDGER), "the replica to follow", 20)
+    wait_until(lambda: new.client.exists(LEDGER), "the replica to follow")
     new.client.execute_command("REPLICAOF", "NO", "ONE")
     old.client.replicaof("127.0.0.1", new.port)
     proxy.redis_port = new.port

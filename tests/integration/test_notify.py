@@ -7,7 +7,7 @@ import time
 
 import pytest
 from harness import grpc_client
-from harness.env import PATIENCE, free_port, wait_until
+from harness.env import PATIENCE, WAIT_S, free_port, wait_until
 from harness.grpc_client import OpenStream
 from harness.tallyd import run
 
@@ -33,7 +33,7 @@ class Manager:
             except BlockingIOError:
                 return self.heard
 
-    def wait_for(self, start, timeout=10):
+    def wait_for(self, start, timeout=WAIT_S):
         """Waits for a message that begins with `start`, and forgets all up to it."""
 
         def found():
@@ -148,11 +148,11 @@ def test_a_worker_that_hangs_ends_the_watchdog(redis, start_tallyd, path_manager
     stream.send(["d"] * 3)
     wait_until(lambda: redis.totals() == {"d": 3}, "the stream to be counted")
     halted = closing(Halted(threads(tallyd.process.pid)["worker-1"]))
-    path_manager.wait_for("STATUS=worker 1 has not gone round", timeout=20)
+    path_manager.wait_for("STATUS=worker 1 has not gone round")
     assert path_manager.beats(3 * WATCHDOG_S) == 0
     tallyd.wait_for_log("error main .*worker 1 has not gone round for")
     halted.close()
-    path_manager.wait_for("WATCHDOG=1", timeout=20)
+    path_manager.wait_for("WATCHDOG=1")
     stream.send(["d"] * 2)
     stream.end()
     assert stream.received() == 5

@@ -216,7 +216,7 @@ def test_redis_away_is_told_and_recovered_from(start_redis, start_tallyd, start_
     wait_for_words(browser, "pending", "nothing was committed for")
     wait_for_words(browser, "workers", "nothing is handed over")
     wait_for_words(browser, "workers", "new streams are refused")
-    browser.wait_for(STALE, "the page to be stale", 20)
+    browser.wait_for(STALE, "the page to be stale")
     assert re.search(r"totals are \d+ seconds old", browser.text("#banner"))
     points = "document.querySelector('#busiest-rows polyline')?.getAttribute('points')"
     browser.wait_for(f"parseFloat({points}?.split(' ').at(-1)) < 93", "the sparklines to stop")
@@ -228,7 +228,7 @@ def test_redis_away_is_told_and_recovered_from(start_redis, start_tallyd, start_
         browser.screenshot("redis-down" if scheme == "light" else "redis-down-dark")
 
     redis.start()
-    browser.wait_for(LIVE, "the page to be live again", 20)
+    browser.wait_for(LIVE, "the page to be live again")
     for stage in ("workers", "redis"):
         wait_for_stage(browser, stage, "good")
     assert browser.js("document.getElementById('banner').hidden")
@@ -244,7 +244,7 @@ def test_a_redis_that_was_never_there_leaves_dashes(start_redis, start_tallyd, c
     assert browser.text("#total") == "–"
     assert "cannot be read" in browser.text("#banner")
     redis.start()
-    browser.wait_for(LIVE, "the page to be live", 20)
+    browser.wait_for(LIVE, "the page to be live")
     assert browser.text("#total") == "0"
     assert_clean(browser, but=r"/metrics\?\S* - Failed to load resource: .* 503")
 
@@ -285,20 +285,20 @@ def test_a_page_too_many_says_so_until_there_is_room(tallyd, closing):
     assert browser.js("document.getElementById('announcement').textContent") != ""
     assert_readable(browser)
     listeners[0].close()
-    browser.wait_for(LIVE, "the page to be live", 20)
+    browser.wait_for(LIVE, "the page to be live")
     assert browser.js("document.getElementById('banner').hidden")
     assert_clean(browser, but=r"/events - Failed to load resource: .* 503")
 
 
 def assert_goes_and_comes_back(browser, leave, come_back):
     leave()
-    browser.wait_for(GONE, "the server to be missed", 20)
+    browser.wait_for(GONE, "the server to be missed")
     browser.wait_for("/came [1-9]\\d* seconds? ago/.test("
                      "document.getElementById('banner').textContent)", "the time since")
     assert browser.text("#stage-redis .words") == "no figures yet"
     assert_readable(browser)
     come_back()
-    browser.wait_for(LIVE, "the page to be live again", 20)
+    browser.wait_for(LIVE, "the page to be live again")
     wait_for_stage(browser, "redis", "good")
 
 

@@ -86,7 +86,7 @@ def test_a_revoked_token_locks_the_page(redis, start_tallyd, closing, file):
     browser.wait_for(LIVE, "the page to be live")
     tokens.revoke(file, "reader")
     tallyd.process.send_signal(signal.SIGHUP)
-    browser.wait_for(LOCKED, "the page to be locked", 20)
+    browser.wait_for(LOCKED, "the page to be locked")
     wait_for_words(browser, "不认识此令牌")
     assert_clean(browser, but=REFUSED)
 
@@ -130,7 +130,7 @@ def test_the_docs_take_a_token(redis, start_tallyd, closing, file):
         tokens.bearer(sender).items())) == 3
     browser = closing(Browser())
     browser.open(f"http://127.0.0.1:{tallyd.http_port}/docs")
-    browser.wait_for("document.querySelector('.btn.authorize')", "the button", 30)
+    browser.wait_for("document.querySelector('.btn.authorize')", "the button")
     browser.click(".btn.authorize")
     browser.wait_for("document.querySelector('.auth-container input')", "the field")
     browser.type(".auth-container input", reader)

@@ -105,7 +105,7 @@ def test_prometheus_reads_both_forms(redis, start_tallyd, closing, tmp_path):
     prometheus = closing(Prometheus(tmp_path)).start()
     for job in jobs:
         up = f'up{{job="{job}"}} == 1'
-        wait_until(lambda up=up: prometheus.query(up), up, timeout=30)
+        wait_until(lambda up=up: prometheus.query(up), up)
         rows = prometheus.query(f'tallyd_device_packets_total{{job="{job}"}}')
         assert {labels["device_id"]: value for labels, value in rows} == expected
         balance = (
@@ -142,8 +142,8 @@ def test_prometheus_brings_its_token(redis, start_tallyd, closing, tmp_path):
     (tmp_path / "targets/tallyd.yml").write_text(f"- targets: ['127.0.0.1:{tallyd.http_port}']\n")
     (tmp_path / "token").write_text("tally_" + 43 * "x" + "\n")
     prometheus = closing(Prometheus(tmp_path)).start()
-    wait_until(lambda: prometheus.query("up == 0"), "a scrape to be refused", timeout=30)
+    wait_until(lambda: prometheus.query("up == 0"), "a scrape to be refused")
     (tmp_path / "token").write_text(token + "\n")
-    wait_until(lambda: prometheus.query("up == 1"), "a scrape to succeed", timeout=30)
+    wait_until(lambda: prometheus.query("up == 1"), "a scrape to succeed")
     wait_until(lambda: prometheus.query('tallyd_http_responses_total{code="401"} > 0'),
-               "the refused scrapes", timeout=30)
+               "the refused scrapes")

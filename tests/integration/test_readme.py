@@ -60,7 +60,7 @@ def test_the_printed_repair_of_a_refused_count_works(redis, tallyd):
     assert redis.client.hgetall("device_metrics") == {"device-1": "abc"}
     (repair,) = (block for block in blocks("") if "quarantine" in block)
     for command in repair.splitlines():
-        subprocess.run(aimed_at(tallyd, redis, command), shell=True, check=True, timeout=10)
+        subprocess.run(aimed_at(tallyd, redis, command), shell=True, check=True, timeout=60)
     assert redis.totals() == {"device-1": 3}
     assert not redis.client.exists("device_metrics:quarantine")
 

@@ -209,7 +209,7 @@ def test_a_user_without_a_password_in_place_is_refused_by_redis(tmp_path):
         ["redis-server", "--port", str(free_port()), "--aclfile", USERS],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
         cwd=tmp_path,
     )

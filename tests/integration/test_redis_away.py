@@ -22,13 +22,13 @@ def assert_refused(tallyd):
 
 def wait_until_down(tallyd):
     """Until tallyd has seen that Redis is away, and the grace is over as well."""
-    wait_until(lambda: tallyd.get("/readyz")[0] == 503, "/readyz to answer 503", timeout=20)
+    wait_until(lambda: tallyd.get("/readyz")[0] == 503, "/readyz to answer 503")
     wait_until(lambda: tallyd.stats()["flusher"]["redis_up"] == 0, "the flusher to notice")
     time.sleep(2 * GRACE_MS / 1000)
 
 
 def wait_until_up(tallyd):
-    wait_until(lambda: tallyd.get("/readyz")[0] == 200, "/readyz to answer 200", timeout=20)
+    wait_until(lambda: tallyd.get("/readyz")[0] == 200, "/readyz to answer 200")
 
 
 def go_away_and_come_back(redis, tallyd, closing, leave, come_back):

@@ -202,7 +202,7 @@ def test_a_redis_without_tls_never_hears_the_password(redis, start):
         with peer:
             peer.settimeout(20)
             assert peer.recv(65536).startswith(b"\x16\x03")  # a ClientHello
-            deaf.wait_for_log("TLS: no answer within", timeout=20)
+            deaf.wait_for_log("TLS: no answer within")
     assert redis.client.info("commandstats").get("cmdstat_auth") is None
     assert "s3cret" not in tallyd.log() + deaf.log()
 
@@ -223,7 +223,7 @@ def test_new_files_are_taken_at_the_next_connect(tls_redis, start, tmp_path):
     tls_redis.client.client_kill_filter(_type="normal", skipme=True)
     tallyd.wait_for_log("TLS: .*certificate")
     os.replace(shutil.copy(new.path, tmp_path / "trusted.new"), trusted)
-    wait_until(lambda: tallyd.get("/readyz")[0] == 200, "tallyd to trust it", timeout=20)
+    wait_until(lambda: tallyd.get("/readyz")[0] == 200, "tallyd to trust it")
     assert grpc_client.send(tallyd.target, ["d"]) == 1
     assert_same(tls_redis.totals(), {"d": 2})
 

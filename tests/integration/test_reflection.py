@@ -86,7 +86,7 @@ class Reflection:
 
     def raw(self, requests):
         call = self.channel.stream_stream(path(self.version))
-        return list(call(iter(requests), timeout=20 * PATIENCE))
+        return list(call(iter(requests), timeout=60 * PATIENCE))
 
     def message(self, name):
         descriptor = self.pool.FindMessageTypeByName(name)
@@ -134,7 +134,7 @@ def test_a_client_without_the_proto_file_lists_describes_and_calls(redis, channe
         response_deserializer=ack.FromString,
     )
     packets = (packet(device_id=f"d{i % 3}", timestamp=i, payload=b"x") for i in range(30))
-    assert stream_packets(packets, timeout=20 * PATIENCE).received == 30
+    assert stream_packets(packets, timeout=60 * PATIENCE).received == 30
     assert_same(redis.totals(), {"d0": 10, "d1": 10, "d2": 10})
 
 

@@ -8,8 +8,11 @@ import pytest
 from harness import grpc_client
 from harness.env import PATIENCE, amount, wait_until
 from harness.grpc_client import OpenStream
+from harness.h2_raw import END_STREAM, Raw, full_frames
 from harness.sender import add, assert_between, assert_same
+from harness.wire import framed_packets
 
+UNAVAILABLE = "14"
 RATE = amount(100_000, long=300_000, sanitized=10_000)
 
 
@@ -30,7 +33,7 @@ def sender_under_way(redis, start_sender, tallyd, **options):
 
 def test_sigterm_lets_running_streams_end_and_exits_0(redis, tallyd, start_sender):
     sender = sender_under_way(redis, start_sender, tallyd)
-    assert tallyd.stop(timeout=30) == 0
+    assert tallyd.stop() == 0
     assert sender.wait() == 0, sender.output  # each stream ended by itself, within the bound
     assert_same(redis.totals(), sender.acknowledged())
 
@@ -42,7 +45,7 @@ def test_sigterm_while_draining_refuses_new_work(redis, tallyd, closing):
     tallyd.terminate()
     wait_until(lambda: tallyd.get("/readyz")[0] == 503, "/readyz to answer 503")
     with pytest.raises(grpc.RpcError) as refused:
-        grpc_client.send(tallyd.target, ["late"], timeout=5)
+        grpc_client.send(tallyd.target, ["late"])
     assert refused.value.code() == grpc.StatusCode.UNAVAILABLE
     stream.send(["d"] * 2)
     stream.end()
@@ -52,13 +55,13 @@ def test_sigterm_while_draining_refuses_new_work(redis, tallyd, closing):
 
 
 def test_a_stream_that_never_ends_is_ended_at_the_bound(redis, start_tallyd, closing):
-    tallyd = start_tallyd(redis.port, drain_timeout_ms=1500)
+    tallyd = start_tallyd(redis.port, drain_timeout_ms=1500)  # the default is 30 s
     stream = closing(OpenStream(tallyd.target))
     stream.send(["d"] * 50)
     wait_until(lambda: redis.totals() == {"d": 50}, "the stream to be counted")
     begin = time.monotonic()
     assert tallyd.stop() == 0
-    assert time.monotonic() - begin < (1.5 + 3) * PATIENCE
+    assert time.monotonic() - begin < 20 * PATIENCE
     assert stream.error().code() == grpc.StatusCode.UNAVAILABLE
     assert_same(redis.totals(), {"d": 50})  # counted, though never acknowledged
 
@@ -73,10 +76,9 @@ def test_sigterm_at_the_bound_under_load_conserves_all_it_counted(
     assert_between(redis.totals(), sender.expected())
 
 
-def test_sigterm_without_load_exits_at_once(tallyd):
-    begin = time.monotonic()
-    assert tallyd.stop() == 0
-    assert time.monotonic() - begin < 3 * PATIENCE
+def test_sigterm_without_load_exits_at_once(redis, start_tallyd):
+    tallyd = start_tallyd(redis.port, drain_timeout_ms=3_600_000)
+    assert tallyd.stop(timeout=20) == 0
 
 
 def test_sigkill_under_load_keeps_every_acknowledged_stream(
@@ -128,17 +130,17 @@ def test_sigterm_with_redis_away_says_what_is_lost_and_exits_3(
     )
     assert grpc_client.send(tallyd.target, ["safe"] * 5) == 5
     redis.kill()
-    streams = [closing(OpenStream(tallyd.target)) for _ in range(3)]
-    for i, stream in enumerate(streams):
-        stream.send([f"lost-{n}" for n in range(i, devices, 3)] * 10)
-        stream.end()
+    client = closing(Raw(tallyd.grpc_port)).greet()
+    for i, stream in enumerate((1, 3, 5)):
+        lost = framed_packets(f"lost-{n}" for n in range(i, devices, 3)) * 10
+        client.send(client.request(stream), full_frames(stream, lost, END_STREAM))
     wait_until(lambda: waiting_streams(tallyd) == 3, "three streams to wait for their Acks")
 
     assert tallyd.stop() == 3
     lost = tallyd.wait_for_log(r"^.*never committed.*$").group()
     assert {f"{10 * devices}", f"{devices}"} <= set(re.findall(r"\d+", lost)), lost
-    for stream in streams:
-        assert stream.error().code() == grpc.StatusCode.UNAVAILABLE
+    seen = client.read_to_the_end()
+    assert [seen.field(stream, "grpc-status") for stream in (1, 3, 5)] == [UNAVAILABLE] * 3
     redis.start()
     assert_same(redis.totals(), {"safe": 5})
 

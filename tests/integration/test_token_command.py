@@ -140,7 +140,7 @@ def test_a_token_that_cannot_be_shown_is_said_to_be_lost(file):
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=20,
+            timeout=60,
             check=False,
         )
     assert done.returncode == 1 and "revoke it" in done.stderr

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from .env import BUILD, have, wait_until
+from .env import BUILD, WAIT_S, have, wait_until
 
 try:
     from selenium import webdriver
@@ -170,7 +170,7 @@ class Browser:
         """The value of a JavaScript expression; `arguments` are arguments[0] and so on."""
         return self.driver.execute_script(f"return ({expression});", *arguments)
 
-    def wait_for(self, expression, what, timeout=10):
+    def wait_for(self, expression, what, timeout=WAIT_S):
         """Waits until the expression is true and returns its value."""
         return wait_until(lambda: self.js(expression), what, timeout)
 

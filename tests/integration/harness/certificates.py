@@ -4,6 +4,8 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
+from .env import WAIT_S
+
 _CA_EXTENSIONS = ["basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign"]
 
 
@@ -26,7 +28,7 @@ class Authority:
         command += ["-noenc", "-days", "2", "-subj", subject, "-out", made.cert, "-keyout", made.key]
         for extension in extensions:
             command += ["-addext", extension]
-        subprocess.run(command + signer, check=True, capture_output=True, timeout=30)
+        subprocess.run(command + signer, check=True, capture_output=True, timeout=WAIT_S)
         return made
 
     def sign(self, file, *names):
@@ -50,7 +52,7 @@ class Authority:
         sign = ["openssl", "x509", "-req", "-in", str(request), "-days", "-1", "-out", str(cert)]
         sign += ["-CA", self._files.cert, "-CAkey", self._files.key, "-CAcreateserial"]
         for command in (ask + ["-out", str(request)], sign):
-            subprocess.run(command, check=True, capture_output=True, timeout=30)
+            subprocess.run(command, check=True, capture_output=True, timeout=WAIT_S)
         return cert, key
 
     def context(self, pair=None, protocols=()):

@@ -12,6 +12,10 @@ SANITIZED = os.environ.get("TALLYD_SANITIZED") == "1"
 
 VALGRIND = os.environ.get("TALLYD_VALGRIND") == "1"  # tallyd under memcheck; SANITIZED as well
 
+# How long a test waits for what must come. A wait that succeeds costs nothing by being long, and one
+# that gives up on a machine that is busy with something else says nothing of the program.
+WAIT_S = 60
+
 # A sanitizer slows the program five to fifteen times, Valgrind twice as much, and CI machines are
 # slow already.
 PATIENCE = 10 if VALGRIND else 5 if SANITIZED else 1
@@ -40,7 +44,7 @@ def amount(default, long, sanitized=None):
     return long if LONG else default
 
 
-def wait_until(condition, what, timeout=10):
+def wait_until(condition, what, timeout=WAIT_S):
     """Polls until `condition()` is true and returns what it returned; fails after `timeout`
     seconds (longer under a sanitizer) and says what it waited for."""
     deadline = time.monotonic() + timeout * PATIENCE

@@ -4,7 +4,7 @@ import json
 import socket
 from http.client import HTTPResponse
 
-from .env import PATIENCE
+from .env import PATIENCE, WAIT_S
 
 
 class EventStream:
@@ -12,7 +12,7 @@ class EventStream:
     socket's buffer, so that a listener who does not read is soon noticed. `http` is the version
     of HTTP that it speaks."""
 
-    def __init__(self, tallyd, path="/events", timeout=10, receive_bytes=None, http="1.1",
+    def __init__(self, tallyd, path="/events", timeout=WAIT_S, receive_bytes=None, http="1.1",
                  token=None):
         self.socket = socket.socket()
         if receive_bytes:

@@ -18,7 +18,7 @@ import subprocess
 
 import pytest
 
-from .env import BUILD, PATIENCE, ROOT, have
+from .env import BUILD, PATIENCE, ROOT, WAIT_S, have
 from .wire import PATH
 
 CLIENTS = ROOT / "tests/integration/clients"
@@ -35,7 +35,7 @@ def call(path=PATH, messages=(), **changed):
         "path": path,
         "messages": [base64.b64encode(message).decode() for message in messages],
         "repeat": 1,
-        "deadline_ms": 15000 * PATIENCE,
+        "deadline_ms": 60_000 * PATIENCE,
         "cancel_ms": 0,
         "hold_ms": 0,
         "gzip": False,
@@ -147,7 +147,7 @@ class Stack:
         return process
 
     @staticmethod
-    def finish(process, timeout=60):
+    def finish(process, timeout=3 * WAIT_S):
         """The results, in the order of the calls."""
         try:
             output, errors = process.communicate(timeout=timeout * PATIENCE)

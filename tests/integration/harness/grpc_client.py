@@ -7,7 +7,7 @@ import tempfile
 
 import grpc
 
-from .env import PATIENCE, ROOT
+from .env import PATIENCE, ROOT, WAIT_S
 from .wire import PATH
 
 
@@ -56,7 +56,7 @@ def packets(devices):
     return (Packet(device_id=device, timestamp=1, payload=b"x") for device in devices)
 
 
-def send(target, devices, timeout=30, credentials=None, metadata=None):
+def send(target, devices, timeout=WAIT_S, credentials=None, metadata=None):
     """One stream of one packet for each of `devices`, on a connection of its own. Returns what
     its Ack says, or raises grpc.RpcError."""
     with connect(target, credentials) as channel:
@@ -89,11 +89,11 @@ class OpenStream:
         """True once the Ack, or an error, is there."""
         return self.call.done()
 
-    def received(self, timeout=30):
+    def received(self, timeout=WAIT_S):
         """What the Ack says; raises grpc.RpcError when the stream failed."""
         return self.call.result(timeout * PATIENCE).received
 
-    def error(self, timeout=30):
+    def error(self, timeout=WAIT_S):
         """The error that the stream ended with: has code() and details()."""
         error = self.call.exception(timeout * PATIENCE)
         assert error is not None, "the stream was acknowledged"

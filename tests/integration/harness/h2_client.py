@@ -11,7 +11,7 @@ import h2.errors
 import h2.events
 import h2.settings
 
-from .env import PATIENCE
+from .env import PATIENCE, WAIT_S
 from .wire import PATH
 
 
@@ -54,7 +54,7 @@ class H2Client:
     """One connection. Not thread-safe; it reads only inside its own calls."""
 
     def __init__(self, port, initial_window=None, tls=None):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=WAIT_S * PATIENCE)
         if tls:  # an ssl.SSLContext
             self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
         config = h2.config.H2Configuration(
@@ -132,10 +132,10 @@ class H2Client:
         """Reads what comes within a moment; returns the client."""
         self.socket.settimeout(0.1)
         self._read()
-        self.socket.settimeout(10)
+        self.socket.settimeout(WAIT_S * PATIENCE)
         return self
 
-    def finish(self, stream, timeout=20):
+    def finish(self, stream, timeout=WAIT_S):
         """Waits until the server ended or reset the stream, and returns the Reply."""
         deadline = time.monotonic() + timeout * PATIENCE
         reply = self.replies[stream]
@@ -144,7 +144,7 @@ class H2Client:
             self._read()
         return reply
 
-    def read_to_the_end(self, timeout=20):
+    def read_to_the_end(self, timeout=WAIT_S):
         """Reads until the server closes the connection, and then raises ConnectionError."""
         deadline = time.monotonic() + timeout * PATIENCE
         while time.monotonic() < deadline:

@@ -17,7 +17,7 @@ import time
 import hpack
 from hyperframe.frame import Frame
 
-from .env import PATIENCE
+from .env import PATIENCE, WAIT_S
 from .wire import PATH
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -44,6 +44,12 @@ def frame(kind, flags=0, stream=0, payload=b"", length=None):
 
 def data(stream, payload=b"", flags=0):
     return frame(DATA, flags, stream, payload)
+
+
+def full_frames(stream, payload, flags=0):
+    """DATA in frames as large as any server takes, with `flags` on the last one."""
+    pieces = [payload[i : i + 16384] for i in range(0, len(payload), 16384)]
+    return b"".join(data(stream, piece) for piece in pieces[:-1]) + data(stream, pieces[-1], flags)
 
 
 def padded(payload, padding, announced=None):
@@ -102,7 +108,7 @@ class Seen:
 class Raw:
     """One connection; `tls` is a context for TLS. It reads only inside its own calls."""
 
-    def __init__(self, port, tls=None, timeout=10, receive_bytes=None):
+    def __init__(self, port, tls=None, timeout=WAIT_S, receive_bytes=None):
         self.socket = socket.socket()
         if receive_bytes:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)

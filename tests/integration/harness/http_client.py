@@ -4,7 +4,7 @@ import json
 import re
 import socket
 
-from .env import PATIENCE
+from .env import PATIENCE, WAIT_S
 from .redis_server import KEY
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -41,7 +41,7 @@ def raw(tallyd, request):
     """Sends bytes and returns (status, headers with small names, body) of what comes until the
     server closes; None when nothing does."""
     with socket.create_connection(("127.0.0.1", tallyd.http_port)) as connection:
-        connection.settimeout(20 * PATIENCE)
+        connection.settimeout(WAIT_S * PATIENCE)
         answer = b""
         try:
             connection.sendall(request)

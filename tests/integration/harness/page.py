@@ -1,6 +1,8 @@
 """The page, GET /, as its tests see it."""
 import re
 
+from .env import WAIT_S
+
 LIVE = "document.body.dataset.link === 'live'"
 STALE = "document.body.dataset.link === 'stale'"
 
@@ -9,7 +11,7 @@ def open_page(browser, tallyd, until=LIVE):
     """Opens the page and waits until it is live, or for another condition."""
     scheme = "https" if tallyd.trust else "http"
     browser.open(f"{scheme}://127.0.0.1:{tallyd.http_port}/")
-    browser.wait_for(until, f"the page to have {until}", 20)
+    browser.wait_for(until, f"the page to have {until}")
 
 
 def number(browser, selector):
@@ -17,7 +19,7 @@ def number(browser, selector):
     return float(re.sub(r"[^\d.]", "", browser.text(selector)) or 0)
 
 
-def wait_for_stage(browser, stage, state, timeout=20):
+def wait_for_stage(browser, stage, state, timeout=WAIT_S):
     """Waits until the stage of the pipeline has that state; returns the words that it says."""
     element = f"document.getElementById('stage-{stage}')"
     browser.wait_for(f"{element}.dataset.state === '{state}'", f"{stage} to be {state}", timeout)
@@ -27,7 +29,7 @@ def wait_for_stage(browser, stage, state, timeout=20):
 def wait_for_words(browser, stage, words):
     """Waits until the stage is stuck and says so in these words."""
     said = f"document.querySelector('#stage-{stage}[data-state=stuck] .words')"
-    browser.wait_for(f"{said} && {said}.textContent.includes('{words}')", f"{stage}: {words}", 20)
+    browser.wait_for(f"{said} && {said}.textContent.includes('{words}')", f"{stage}: {words}")
 
 
 def assert_readable(browser):

@@ -6,7 +6,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from .env import PATIENCE, free_port, wait_until
+from .env import WAIT_S, free_port, wait_until
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -53,13 +53,13 @@ class Prometheus:
                 stdout=log,
                 stderr=log,
             )
-        wait_until(self._is_ready, "Prometheus to be ready", timeout=30)
+        wait_until(self._is_ready, "Prometheus to be ready")
         return self
 
     def _is_ready(self):
         assert self.process.poll() is None, (self.directory / "prometheus.log").read_text()
         try:
-            with urllib.request.urlopen(self.url + "/-/ready", timeout=5) as response:
+            with urllib.request.urlopen(self.url + "/-/ready", timeout=30) as response:
                 return response.status == 200
         except OSError:
             return False
@@ -68,7 +68,7 @@ class Prometheus:
         """The data of an API call; fails with Prometheus's words when it is refused."""
         url = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
         try:
-            with urllib.request.urlopen(url, timeout=30) as response:
+            with urllib.request.urlopen(url) as response:
                 return json.load(response)["data"]
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{url}: {error.read().decode()}") from error
@@ -82,7 +82,7 @@ class Prometheus:
         if self.process and self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(10 * PATIENCE)
+                self.process.wait(WAIT_S)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()

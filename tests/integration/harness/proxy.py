@@ -10,7 +10,7 @@ import socket
 import struct
 import threading
 
-from .env import wait_until
+from .env import WAIT_S, wait_until
 
 
 class Way(enum.Enum):
@@ -175,7 +175,7 @@ class Proxy:
 
     def committing(self):
         """The same, waited for."""
-        return wait_until(self.find_committing, "the flusher's connection", timeout=20)
+        return wait_until(self.find_committing, "the flusher's connection")
 
     def _run(self):
         while not self.stopping:
@@ -189,13 +189,13 @@ class Proxy:
     def _accept(self):
         client, _ = self.listener.accept()
         try:
-            server = socket.create_connection(("127.0.0.1", self.redis_port), timeout=10)
+            server = socket.create_connection(("127.0.0.1", self.redis_port), timeout=WAIT_S)
         except OSError:
             _close(client, Cut.RST)  # as near to "connection refused" as a proxy gets
             return
         link = Link(self, client, server)
         for sock, way in ((client, Way.UP), (server, Way.DOWN)):
-            sock.settimeout(10)
+            sock.settimeout(WAIT_S)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.selector.register(sock, selectors.EVENT_READ, (link, way))
         self.links.append(link)

@@ -1,7 +1,7 @@
 """tally-send as a client: our own load generator, which writes down what it sent."""
 import subprocess
 
-from .env import PATIENCE, program
+from .env import PATIENCE, WAIT_S, program
 
 
 class Sender:
@@ -18,7 +18,7 @@ class Sender:
         )
         self.output = ""
 
-    def wait(self, timeout=60):
+    def wait(self, timeout=5 * WAIT_S):
         """Waits for its end; returns the exit status: 0 when everything was acknowledged."""
         self.output, _ = self.process.communicate(timeout=timeout * PATIENCE)
         return self.process.returncode

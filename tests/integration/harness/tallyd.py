@@ -8,7 +8,7 @@ import signal
 import subprocess
 from urllib.parse import quote
 
-from .env import PATIENCE, RUN_BY, free_port, program, wait_until
+from .env import PATIENCE, RUN_BY, WAIT_S, free_port, program, wait_until
 from .redis_server import PASSWORD, USERNAME
 
 _SANITIZER_REPORT = re.compile(
@@ -31,7 +31,7 @@ def _environment(extra):
     return kept | extra
 
 
-def run(*arguments, environment=None, timeout=10):
+def run(*arguments, environment=None, timeout=WAIT_S):
     """Runs tallyd for as long as it takes to exit; returns the completed process."""
     return subprocess.run(
         [program("tallyd"), *map(str, arguments)],
@@ -106,7 +106,7 @@ class Tallyd:
                 preexec_fn=self._limit if self.open_files else None,
             )
         path = "/readyz" if ready else "/healthz"
-        wait_until(lambda: self._answers(path), f"tallyd to answer 200 on {path}", timeout=20)
+        wait_until(lambda: self._answers(path), f"tallyd to answer 200 on {path}")
         return self
 
     def _limit(self):
@@ -122,14 +122,14 @@ class Tallyd:
 
     # Its end
 
-    def wait(self, timeout=30):
+    def wait(self, timeout=WAIT_S):
         """Waits for its exit and returns the status; a signal's number is negative."""
         return self.process.wait(timeout * PATIENCE)
 
     def terminate(self):
         self.process.send_signal(signal.SIGTERM)
 
-    def stop(self, timeout=30):
+    def stop(self, timeout=WAIT_S):
         """SIGTERM, and the exit status."""
         self.terminate()
         return self.wait(timeout)
@@ -145,7 +145,7 @@ class Tallyd:
         if self.process.poll() is None:
             self.terminate()
             try:
-                self.wait(10)
+                self.wait(10)  # longer only where Redis is away, and what is left is of no use
             except subprocess.TimeoutExpired:
                 self.kill()
         report = _SANITIZER_REPORT.search(self.log())
@@ -156,19 +156,19 @@ class Tallyd:
     def log(self):
         return self.log_path.read_text(errors="replace")
 
-    def wait_for_log(self, pattern, timeout=10):
+    def wait_for_log(self, pattern, timeout=WAIT_S):
         """Waits for a line that matches `pattern`, case ignored, and returns the match."""
         find = re.compile(pattern, re.IGNORECASE | re.MULTILINE)
         return wait_until(lambda: find.search(self.log()), f"/{pattern}/ in the log", timeout)
 
-    def connect_http(self, timeout=30):
+    def connect_http(self, timeout=WAIT_S):
         if self.trust:
             return http.client.HTTPSConnection(
                 "127.0.0.1", self.http_port, timeout=timeout, context=self.trust
             )
         return http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=timeout)
 
-    def get(self, path, timeout=30, method="GET", headers=None):
+    def get(self, path, timeout=WAIT_S, method="GET", headers=None):
         """GET, or another method; returns (status, headers, body as bytes)."""
         connection = self.connect_http(timeout)
         try:

@@ -1,5 +1,6 @@
 /*
- * For test_counters.c: a plain list of ids and of what was counted of each, and the map held to it.
+ * For test_counters_groups.c: a plain list of ids and of what was counted of each, and the map held
+ * to it.
  */
 #ifndef TALLYD_TESTS_COUNTERS_TALLY_H
 #define TALLYD_TESTS_COUNTERS_TALLY_H

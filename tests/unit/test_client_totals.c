@@ -5,15 +5,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* The list, to be freed. */
+static char *written(const struct device_totals *totals)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+
+    assert_non_null(out);
+    assert_int_equal(device_totals_write(totals, out), 0);
+    fclose(out);
+    return text;
+}
+
 static void totals_write_lists_devices(void **state)
 {
     const struct generator_options options = {.seed = 1, .devices = 3, .prefix = "d"};
     struct generator *generator = generator_create(&options);
     struct device_totals *totals = device_totals_create(generator, 3);
     unsigned long long ok[3] = {0}, failed[3] = {0};
-    char expected[256], *text = NULL;
-    size_t size = 0, used = 0;
-    FILE *out = open_memstream(&text, &size);
+    char expected[256], *text;
+    size_t used = 0;
 
     (void)state;
     assert_non_null(totals);
@@ -21,8 +33,7 @@ static void totals_write_lists_devices(void **state)
         (i < 50 ? ok : failed)[generator_device(generator, i)]++;
     device_totals_add(totals, 0, 50, true);
     device_totals_add(totals, 50, 20, false);
-    assert_int_equal(device_totals_write(totals, out), 0);
-    fclose(out);
+    text = written(totals);
     for (int i = 0; i < 3; i++)
         used += (size_t)snprintf(expected + used, sizeof expected - used, "d%d\t%llu\t%llu\n", i,
                                  ok[i], failed[i]);
@@ -38,24 +49,18 @@ static void totals_add_many_laps_equals_one_by_one(void **state)
     struct generator_options options = {.devices = 5, .prefix = "d", .period = 13};
     struct generator *generator = generator_create(&options);
     struct device_totals *at_once = device_totals_create(generator, 5), *singly;
-    char *texts[2] = {NULL, NULL};
-    size_t sizes[2];
-    FILE *out;
+    char *text_at_once, *text_singly;
 
     (void)state;
     singly = device_totals_create(generator, 5);
     device_totals_add(at_once, 9, 13 * 3 + 8, true);
     for (uint64_t i = 9; i < 9 + 13 * 3 + 8; i++)
         device_totals_add(singly, i, 1, true);
-    out = open_memstream(&texts[0], &sizes[0]);
-    assert_int_equal(device_totals_write(at_once, out), 0);
-    fclose(out);
-    out = open_memstream(&texts[1], &sizes[1]);
-    assert_int_equal(device_totals_write(singly, out), 0);
-    fclose(out);
-    assert_string_equal(texts[0], texts[1]);
-    free(texts[0]);
-    free(texts[1]);
+    text_at_once = written(at_once);
+    text_singly = written(singly);
+    assert_string_equal(text_at_once, text_singly);
+    free(text_at_once);
+    free(text_singly);
     device_totals_destroy(at_once);
     device_totals_destroy(singly);
     generator_destroy(generator);

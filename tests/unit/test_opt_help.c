@@ -1,20 +1,29 @@
 /* Options: the texts that are made from the table. */
 #include "tests/unit/opt_run.h"
 
+typedef void printer(const struct opt_table *, FILE *);
+
+/* What it prints of the table, to be freed. */
+static char *printed(printer *print)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+
+    assert_non_null(out);
+    print(&table, out);
+    fclose(out);
+    return text;
+}
+
 static void print_help_and_tables_name_every_option(void **state)
 {
-    void (*const printers[])(const struct opt_table *, FILE *) = {opt_print_help,
-                                                                  opt_print_markdown};
+    printer *const printers[] = {opt_print_help, opt_print_markdown};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LENGTH(printers); i++) {
-        char *text = NULL;
-        size_t size = 0;
-        FILE *out = open_memstream(&text, &size);
+        char *text = printed(printers[i]);
 
-        assert_non_null(out);
-        printers[i](&table, out);
-        fclose(out);
         for (size_t row = 0; row < table.count; row++) {
             assert_non_null(strstr(text, rows[row].name));
             assert_non_null(strstr(text, rows[row].help));
@@ -27,7 +36,7 @@ static void print_help_and_tables_name_every_option(void **state)
 static void print_reloadable_is_marked(void **state)
 {
     static const struct {
-        void (*print)(const struct opt_table *, FILE *);
+        printer *print;
         const char *expected;
     } samples[] = {{opt_print_help, "some limit (0 or more) [default: 0] [reloadable]\n"},
                    {opt_print_markdown, "| some limit (reloadable) |\n"},
@@ -35,13 +44,8 @@ static void print_reloadable_is_marked(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LENGTH(samples); i++) {
-        char *text = NULL;
-        size_t size = 0;
-        FILE *out = open_memstream(&text, &size);
+        char *text = printed(samples[i].print);
 
-        assert_non_null(out);
-        samples[i].print(&table, out);
-        fclose(out);
         assert_non_null(strstr(text, samples[i].expected));
         assert_null(strstr(strstr(text, "eloadable") + 1, "eloadable"));
         free(text);
@@ -51,18 +55,12 @@ static void print_reloadable_is_marked(void **state)
 /* A secret has no flag, so no text may show one. */
 static void print_secret_shows_no_flag(void **state)
 {
-    void (*const printers[])(const struct opt_table *,
-                             FILE *) = {opt_print_help, opt_print_markdown, opt_print_roff};
+    printer *const printers[] = {opt_print_help, opt_print_markdown, opt_print_roff};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LENGTH(printers); i++) {
-        char *text = NULL;
-        size_t size = 0;
-        FILE *out = open_memstream(&text, &size);
+        char *text = printed(printers[i]);
 
-        assert_non_null(out);
-        printers[i](&table, out);
-        fclose(out);
         assert_non_null(strstr(text, "T_PASSWORD"));
         assert_null(strstr(text, "--password "));
         assert_null(strstr(text, "--password`"));

@@ -155,7 +155,11 @@ def test_a_hash_that_changes_size_while_it_is_read_shows_each_device_once(redis,
 
     def read():
         while not changing.done():
-            counts, _ = get_counts(tallyd)  # fails when a device stands there twice
+            status, _, body = tallyd.get("/metrics")
+            if status == 503 and b"no answer within" in body:
+                continue  # a script held Redis up for so long, on a machine that is busy
+            assert status == 200, body
+            counts = totals(body)  # fails when a device stands there twice
             found = {device: counts[device] for device in counts if device.startswith("lasting")}
             assert_same(found, lasting)
 

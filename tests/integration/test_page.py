@@ -21,7 +21,7 @@ from harness.page import (
 from harness.redis_server import KEY
 
 MAX_ROWS = 50  # of a page of devices
-MAX_TASK_MS = 200
+MAX_TASK_MS = 1000  # 200 is easily kept to by an idle machine; a freeze is several seconds
 MAX_LISTENERS = 64  # EVENTS_MAX_LISTENERS
 MAX_CONNECTIONS = 6  # of a browser to one host, for all of its tabs
 GONE = "document.body.dataset.link === 'gone'"

@@ -109,10 +109,14 @@ static void update(struct census *census, struct record *record, uint64_t now_ms
 
 static void look_at(struct census *census, int fd, uint64_t own_port, uint64_t now_ms)
 {
+    enum tcp_peer_end end;
     struct tcp_peer peer;
     struct record *record;
 
     if (!tcp_peer_read(fd, own_port, &peer))
+        return;
+    end = tcp_peer_end(fd);
+    if (end == TCP_PEER_SHUT)
         return;
     record = remember(census, fd);
     if (!record)
@@ -121,6 +125,7 @@ static void look_at(struct census *census, int fd, uint64_t own_port, uint64_t n
         *record = (struct record){
             .entry = {.fd = fd, .peer = peer, .found_ms = now_ms, .moved_ms = now_ms}};
     record->number = census->number;
+    record->entry.ended = end == TCP_PEER_ENDED;
     update(census, record, now_ms);
 }
 

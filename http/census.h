@@ -10,6 +10,7 @@
 #include "common/compiler.h"
 #include "http/tcp_peer.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,7 @@ struct census_entry {
     uint64_t found_ms;   /* when it was found first */
     uint64_t waiting_ms; /* since when it has waited for a request; 0: it does not */
     uint64_t moved_ms;   /* when its answer last moved by some KB, or all of it was through */
+    bool ended;          /* by the client; with waiting_ms, civetweb is about to close it */
 };
 
 /* Returns NULL with errno ENOMEM. Called by: main. */
@@ -34,8 +36,8 @@ void census_destroy(struct census *census);
 void census_note_request(struct census *census, int peer_port);
 void census_note_answered(struct census *census, int peer_port);
 
-/* Finds all connections to our port `own_port`. Returns 0, or a negative errno when memory or
- * descriptors are short: then there are no entries, or not all. */
+/* Finds all connections to our port `own_port`, but those that were shut here. Returns 0, or a
+ * negative errno when memory or descriptors are short: then there are no entries, or not all. */
 int census_take(struct census *census, uint64_t own_port, uint64_t now_ms) MUST_CHECK;
 
 /* What it found, in any order; the caller may sort it. Valid until the next census. */

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <linux/tcp.h> /* the libc's tcp_info is shorter */
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 static uint16_t port_of(const struct sockaddr_storage *address)
@@ -33,6 +34,16 @@ bool tcp_peer_read(int fd, uint64_t own_port, struct tcp_peer *peer)
 bool tcp_peer_is_equal(const struct tcp_peer *a, const struct tcp_peer *b)
 {
     return a->port == b->port && network_compare(&a->network, &b->network) == 0;
+}
+
+enum tcp_peer_end tcp_peer_end(int fd)
+{
+    struct pollfd found = {.fd = fd, .events = POLLRDHUP};
+
+    poll(&found, 1, 0);
+    if (found.revents & POLLHUP)
+        return TCP_PEER_SHUT;
+    return found.revents & POLLRDHUP ? TCP_PEER_ENDED : TCP_PEER_OPEN;
 }
 
 uint64_t tcp_peer_bytes_acked(int fd)

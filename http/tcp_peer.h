@@ -18,6 +18,15 @@ bool tcp_peer_read(int fd, uint64_t own_port, struct tcp_peer *peer);
 
 bool tcp_peer_is_equal(const struct tcp_peer *a, const struct tcp_peer *b);
 
+enum tcp_peer_end {
+    TCP_PEER_OPEN,
+    TCP_PEER_ENDED, /* it sends no more: it has closed, or waits for what it asked for */
+    TCP_PEER_SHUT,  /* we have shut it, both ways */
+};
+
+/* Whether a connection is at its end. */
+enum tcp_peer_end tcp_peer_end(int fd);
+
 /* Bytes that were sent on it, ever, and have arrived. */
 uint64_t tcp_peer_bytes_acked(int fd);
 

@@ -115,26 +115,32 @@ static void shut(struct warden *warden, const struct census_entry *entry, enum r
     close(fd);
 }
 
-/* By address, and there the oldest first. */
+/* By address, and there the oldest first; those that the client has ended behind the others. */
 static int compare_address(const void *left, const void *right)
 {
     const struct census_entry *a = left, *b = right;
     int order = network_compare(&a->peer.network, &b->peer.network);
 
-    return order ? order : (a->found_ms > b->found_ms) - (a->found_ms < b->found_ms);
+    if (order)
+        return order;
+    if (a->ended != b->ended)
+        return a->ended ? 1 : -1;
+    return (a->found_ms > b->found_ms) - (a->found_ms < b->found_ms);
 }
 
+/* What the client has ended counts as long as there is something to answer: else who ends only his
+ * side could have any number of answers made. */
 static void shut_past_address(struct warden *warden, struct census_entry *entries, size_t count)
 {
     size_t same = 0;
 
     qsort(entries, count, sizeof *entries, compare_address);
     for (size_t i = 0; i < count; i++) {
-        if (i > 0 && network_compare(&entries[i].peer.network, &entries[i - 1].peer.network) == 0)
-            same++;
-        else
-            same = 1;
-        if (same > warden->options.per_address)
+        if (i > 0 && network_compare(&entries[i].peer.network, &entries[i - 1].peer.network) != 0)
+            same = 0;
+        if (entries[i].ended && entries[i].waiting_ms)
+            continue;
+        if (++same > warden->options.per_address)
             shut(warden, &entries[i], REASON_ADDRESS);
     }
 }

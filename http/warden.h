@@ -4,7 +4,8 @@
  * warden looks at the connections from outside, once a second, and more often when they are many,
  * and shuts some:
  *
- *     address   those of an address past its limit, the newest first
+ *     address   those of an address past its limit: first those that the client has ended on his
+ *               side, then the newest
  *     crowd     when hardly a thread is left: those that wait for a request, the longest first
  *     stall     those that do not read their answer
  *

@@ -128,10 +128,67 @@ static void past_the_share_of_an_address_the_newest_are_shut(void **state)
     stop(&place);
 }
 
+static void end_by_client(const struct pair *pair, bool asks)
+{
+    if (asks)
+        assert_int_equal(send(pair->client, "GET", 3, 0), 3);
+    assert_int_equal(shutdown(pair->client, SHUT_WR), 0);
+}
+
+/* Who reconnects at the limit does not lose the new connection for the old one. */
+static void past_the_share_those_that_the_client_has_ended_go_first(void **state)
+{
+    struct place place = start();
+    struct pair old[PER_ADDRESS], new[PER_ADDRESS];
+
+    (void)state;
+    fill(&place, "127.0.0.2", old);
+    for (size_t i = 0; i < PER_ADDRESS; i++)
+        end_by_client(&old[i], true); /* it may still wait for an answer: it counts */
+    for (size_t i = 0; i < PER_ADDRESS; i++)
+        new[i] = open_from(&place, "127.0.0.2");
+    wait_for_shut(&place, 1 + PER_ADDRESS);
+    for (size_t i = 0; i < PER_ADDRESS; i++) {
+        assert_true(is_shut(&old[i]));
+        assert_false(is_shut(&new[i]));
+        close_pair(&old[i]);
+        close_pair(&new[i]);
+    }
+    stop(&place);
+}
+
+/* Nothing is to be answered there: civetweb is about to close them. */
+static void those_that_the_client_has_ended_unserved_do_not_count(void **state)
+{
+    struct place place = start();
+    struct pair old[PER_ADDRESS], new[PER_ADDRESS + 1];
+    size_t shut = 0;
+
+    (void)state;
+    fill(&place, "127.0.0.2", old);
+    for (size_t i = 0; i < PER_ADDRESS; i++)
+        end_by_client(&old[i], false);
+    for (size_t i = 0; i < PER_ADDRESS + 1; i++)
+        new[i] = open_from(&place, "127.0.0.2");
+    wait_for_shut(&place, 2);
+    for (size_t i = 0; i < PER_ADDRESS + 1; i++) {
+        shut += is_shut(&new[i]);
+        close_pair(&new[i]);
+    }
+    assert_int_equal(shut, 1);
+    for (size_t i = 0; i < PER_ADDRESS; i++) {
+        assert_false(is_shut(&old[i]));
+        close_pair(&old[i]);
+    }
+    stop(&place);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(past_the_share_of_an_address_the_newest_are_shut),
+        cmocka_unit_test(past_the_share_those_that_the_client_has_ended_go_first),
+        cmocka_unit_test(those_that_the_client_has_ended_unserved_do_not_count),
     };
 
     thread_adopt(THREAD_MAIN, "main");

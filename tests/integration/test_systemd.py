@@ -50,8 +50,10 @@ def test_it_is_closed():
     assert exposure <= EXPOSURE, result.stdout
 
 
-def test_secrets_come_as_credentials_and_no_option_is_misspelt():
-    assert "%d/redis-password" in " ".join(settings("Environment"))
+def test_secrets_come_from_files_and_no_option_is_misspelt():
+    """From files themselves, not from systemd's copies of them, which stay as they were at start."""
+    assert "REDIS_PASSWORD_FILE=/etc/tallyd/redis-password" in settings("Environment")
+    assert settings("LoadCredential") == []
     example = (ROOT / "deploy/systemd/tallyd.env").read_text()
     names = re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE)
     names += [words.split("=")[0] for words in settings("Environment")]
@@ -59,6 +61,16 @@ def test_secrets_come_as_credentials_and_no_option_is_misspelt():
     for name in names:
         assert f"[env: {name}]" in help, name
     assert "REDIS_PASSWORD=" not in example
+
+
+def test_a_redis_without_users_needs_what_the_example_says(redis, start_tallyd, tmp_path):
+    """Without the comment signs, its lines on users beat the unit's; no password file is needed."""
+    example = (ROOT / "deploy/systemd/tallyd.env").read_text()
+    environment = dict(words.split("=") for words in settings("Environment"))
+    environment |= dict.fromkeys(re.findall(r"^#([A-Z_]+)=$", example, re.MULTILINE), "")
+    assert set(environment) == {"REDIS_USERNAME", "REDIS_PASSWORD_FILE"}
+    tallyd = start_tallyd(redis.port, environment=environment)
+    assert grpc_client.send(tallyd.target, ["d"]) == 1
 
 
 def test_exits_that_do_not_get_better_are_not_tried_again(redis, start_tallyd):

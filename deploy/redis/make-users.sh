@@ -23,6 +23,12 @@ if [ $# -ne 2 ]; then
     echo "usage: make-users.sh [--new] REDIS_DIRECTORY TALLYD_DIRECTORY" >&2
     exit 2
 fi
+for directory in "$1" "$2"; do
+    if ! [ -d "$directory" ] || ! [ -w "$directory" ]; then
+        echo "make-users.sh: $directory is no directory that can be written to; nothing was made" >&2
+        exit 1
+    fi
+done
 admin=$1/admin-password
 tallyd=$2/redis-password
 umask 022

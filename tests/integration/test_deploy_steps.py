@@ -15,7 +15,7 @@ from harness.sender import assert_same
 DROP_IN = ROOT / "deploy/systemd/redis-server.conf"
 README = (ROOT / "deploy/README.md").read_text()
 (STEPS,) = (
-    text for text in re.findall(r"^```\n(.*?)^```$", README, re.M | re.S) if "make-users" in text
+    text for text in re.findall(r"^```\n(.*?)^```$", README, re.M | re.S) if "enable" in text
 )
 USERS = "/etc/redis/tallyd"
 LOGIN = "/etc/tallyd"

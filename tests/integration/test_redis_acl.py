@@ -185,6 +185,18 @@ def test_passwords_are_made_once_and_of_them_redis_has_hashes_only(users):
     assert "SHA256" not in before[0]
 
 
+def test_nothing_is_made_unless_all_can_be(tmp_path):
+    (tmp_path / "for-redis").mkdir()
+    for directories in (["for-redis", "none"], ["none", "for-redis"]):
+        done = subprocess.run(
+            ["sh", MAKE_USERS, *directories], cwd=tmp_path, capture_output=True, text=True,
+            check=False
+        )
+        assert done.returncode == 1
+        assert len(done.stderr.splitlines()) == 1 and "none" in done.stderr, done.stderr
+    assert list((tmp_path / "for-redis").iterdir()) == []
+
+
 def test_a_new_password_reaches_both_without_a_restart(guarded_redis, users, start_tallyd):
     tallyd = start_tallyd(
         guarded_redis.port,

@@ -4,6 +4,7 @@ import time
 import grpc
 import pytest
 from harness import grpc_client
+from harness.bystander import total
 from harness.env import PATIENCE, amount, wait_until
 from harness.grpc_client import OpenStream
 from harness.h2_raw import END_STREAM, Raw, data
@@ -11,10 +12,6 @@ from harness.sender import add, assert_same
 from harness.wire import framed_packets
 
 LAST_STREAM = (1 << 31) - 1
-
-
-def total(tallyd, name):
-    return tallyd.stats()["totals"][name]
 
 
 @pytest.fixture

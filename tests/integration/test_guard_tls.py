@@ -5,6 +5,7 @@ import threading
 import time
 
 import pytest
+from harness.bystander import total
 from harness.certificates import Authority, tls_options
 from harness.env import PATIENCE, wait_until
 from harness.h2_raw import END_STREAM, PADDED, PREFACE, Raw, data, full_frames, padded, settings
@@ -22,10 +23,6 @@ def tallyd(redis, start_tallyd, authority):
     return start_tallyd(
         redis.port, handshake_timeout_ms=2000, **tls_options(authority, authority.issue("server"))
     )
-
-
-def total(tallyd, name):
-    return tallyd.stats()["totals"][name]
 
 
 def say(tallyd, what):

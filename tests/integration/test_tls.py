@@ -11,7 +11,7 @@ import grpc
 import pytest
 from harness import grpc_client
 from harness.certificates import Authority, tls_options
-from harness.env import PATIENCE, amount, free_port, have, wait_until
+from harness.env import PATIENCE, amount, have, wait_until
 from harness.grpc_client import OpenStream
 from harness.h2_client import H2Client
 from harness.sender import add, assert_same

@@ -1,4 +1,5 @@
 """Fixtures, and what tells ctest about skipped tests."""
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -63,35 +64,64 @@ def tallyd(redis, start_tallyd):
     return start_tallyd(redis.port)
 
 
+def make_authority(directory):
+    if not have("openssl"):
+        pytest.skip("openssl is not installed")
+    return Authority(directory)
+
+
+@pytest.fixture
+def authority(tmp_path):
+    """What signs certificates for a test."""
+    return make_authority(tmp_path)
+
+
+@pytest.fixture
+def server(authority):
+    """A certificate for tallyd, and its key."""
+    return authority.issue("server")
+
+
+@pytest.fixture
+def over_tls(redis, start_tallyd, authority, server):
+    """A tallyd with TLS on both ports, on the plain redis-server."""
+    return start_tallyd(redis.port, **tls_options(authority, server))
+
+
+@pytest.fixture(scope="module")
+def start_once(tmp_path_factory):
+    """Starts a Redis and a tallyd that serve all tests of a file: start_once(max_streams=7) returns
+    both, and their directory. They are closed behind the last test."""
+    if not have("redis-server"):
+        pytest.skip("redis-server is not installed")
+    with contextlib.ExitStack() as started:
+
+        def start(**options):
+            directory = tmp_path_factory.mktemp("once")
+            redis = started.enter_context(contextlib.closing(Redis(directory / "redis"))).start()
+            tallyd = Tallyd(directory, redis.port, **options)
+            return redis, started.enter_context(contextlib.closing(tallyd)).start(), directory
+
+        yield start
+
+
 @pytest.fixture(scope="module", params=["plain", "tls"])
-def h2_port(tmp_path_factory, request):
+def h2_port(start_once, tmp_path_factory, request):
     """The gRPC port of a tallyd that serves all tests of a file, once without TLS and once with:
     for those that ask many small questions of HTTP/2, each on a connection of its own,
     Raw(*h2_port). Pings may come as often as they like."""
-    for tool in ("redis-server", "openssl"):
-        if not have(tool):
-            pytest.skip(f"{tool} is not installed")
-    directory = tmp_path_factory.mktemp("h2")
-    (directory / "redis").mkdir()
-    redis = Redis(directory / "redis")
     options, context = {}, None
     if request.param == "tls":
-        authority = Authority(directory)
+        authority = make_authority(tmp_path_factory.mktemp("h2"))
         options = tls_options(authority, authority.issue("server"))
         context = authority.context(protocols=["h2"])
-    tallyd = Tallyd(directory, redis.port, keepalive_min_ping_ms=0, **options)
-    try:
-        redis.start()
-        tallyd.start()
-        yield tallyd.grpc_port, context
-        wait_until(lambda: _open_connections(tallyd.stats()) == 0, "all connections closed")
-        stats = tallyd.stats()
-        assert_balance(stats)
-        assert stats["totals"]["streams_opened"] == stats["totals"]["streams_closed"]
-        assert tallyd.stop() == 0
-    finally:
-        tallyd.close()
-        redis.close()
+    _, tallyd, _ = start_once(keepalive_min_ping_ms=0, **options)
+    yield tallyd.grpc_port, context
+    wait_until(lambda: _open_connections(tallyd.stats()) == 0, "all connections closed")
+    stats = tallyd.stats()
+    assert_balance(stats)
+    assert stats["totals"]["streams_opened"] == stats["totals"]["streams_closed"]
+    assert tallyd.stop() == 0
 
 
 def _open_connections(stats):

@@ -5,8 +5,7 @@ import pytest
 pytest.importorskip("hpack", reason="python3-hpack is not installed")
 pytest.importorskip("hyperframe", reason="python3-hyperframe is not installed")
 from harness import h2_raw as h2
-from harness.attack import DEAF, ONCE, Attack, Siege, greeting
-from harness.env import have
+from harness.attack import DEAF, ONCE, Attack, besieged, greeting
 from harness.h2_raw import (
     CONTINUATION,
     END_HEADERS,
@@ -23,8 +22,6 @@ from harness.h2_raw import (
     settings,
     window_update,
 )
-from harness.redis_server import Redis
-from harness.tallyd import Tallyd
 from harness.wire import framed_packets
 
 FIELDS = [*Raw.fields()]
@@ -122,23 +119,10 @@ BY_NAME = {
 
 
 @pytest.fixture(name="siege", scope="module")
-def make_siege(tmp_path_factory):
-    if not have("redis-server"):
-        pytest.skip("redis-server is not installed")
-    directory = tmp_path_factory.mktemp("siege")
-    redis = Redis(directory / "redis")
-    tallyd = Tallyd(directory, redis.port, stall_timeout_ms=2000, handshake_timeout_ms=2000,
-                    max_streams=256)
-    try:
-        redis.start()
-        tallyd.start()
-        siege = Siege(tallyd, redis, directory)
+def make_siege(start_once):
+    with besieged(start_once, but=["attacker"], stall_timeout_ms=2000, handshake_timeout_ms=2000,
+                  max_streams=256) as siege:
         yield siege
-        siege.check_counts(but=["attacker"])
-        assert tallyd.stop() == 0
-    finally:
-        tallyd.close()
-        redis.close()
 
 
 @pytest.mark.parametrize("name", BY_NAME)

@@ -6,9 +6,8 @@ import pytest
 
 pytest.importorskip("hpack", reason="python3-hpack is not installed")
 pytest.importorskip("hyperframe", reason="python3-hyperframe is not installed")
-from harness import h2_raw as h2
-from harness.attack import DEAF, Attack, Siege, greeting
-from harness.env import SANITIZED, amount, have
+from harness.attack import DEAF, Attack, besieged, greeting
+from harness.env import SANITIZED, amount
 from harness.h2_raw import (
     END_HEADERS,
     END_STREAM,
@@ -21,9 +20,7 @@ from harness.h2_raw import (
     literals,
     ping,
 )
-from harness.redis_server import Redis
 from harness.sender import Sender
-from harness.tallyd import Tallyd
 from harness.wire import framed, framed_packets, packet
 
 CROWD = 40 if SANITIZED else 400
@@ -62,23 +59,10 @@ BY_NAME = {
 
 
 @pytest.fixture(name="siege", scope="module")
-def make_siege(tmp_path_factory):
-    if not have("redis-server"):
-        pytest.skip("redis-server is not installed")
-    directory = tmp_path_factory.mktemp("siege")
-    redis = Redis(directory / "redis")
-    tallyd = Tallyd(directory, redis.port, handshake_timeout_ms=1000, stall_timeout_ms=1000,
-                    max_connections_per_address=CAP, max_devices=DEVICES)
-    try:
-        redis.start()
-        tallyd.start()
-        siege = Siege(tallyd, redis, directory)
+def make_siege(start_once):
+    with besieged(start_once, but=["attacker", "__overflow__"], handshake_timeout_ms=1000, stall_timeout_ms=1000,
+                  max_connections_per_address=CAP, max_devices=DEVICES) as siege:
         yield siege
-        siege.check_counts(but=["attacker", "__overflow__"])
-        assert tallyd.stop() == 0
-    finally:
-        tallyd.close()
-        redis.close()
 
 
 @pytest.mark.parametrize("name", BY_NAME)

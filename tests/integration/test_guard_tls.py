@@ -6,16 +6,11 @@ import time
 
 import pytest
 from harness.bystander import total
-from harness.certificates import Authority, tls_options
+from harness.certificates import tls_options
 from harness.env import PATIENCE, wait_until
 from harness.h2_raw import END_STREAM, PADDED, PREFACE, Raw, data, full_frames, padded, settings
 from harness.sender import assert_same
 from harness.wire import framed_packets
-
-
-@pytest.fixture(scope="module", name="authority")
-def make_authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("ca"))
 
 
 @pytest.fixture

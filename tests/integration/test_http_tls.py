@@ -18,19 +18,8 @@ HANDSHAKE_MS = 3000 * PATIENCE
 
 
 @pytest.fixture
-def authority(tmp_path):
-    if not have("openssl"):
-        pytest.skip("openssl is not installed")
-    return Authority(tmp_path)
-
-
-@pytest.fixture
-def server(authority):
-    return authority.issue("server")
-
-
-@pytest.fixture
 def over_tls(redis, start_tallyd, authority, server):
+    """Handshakes have a bound of their own here."""
     return start_tallyd(
         redis.port, handshake_timeout_ms=HANDSHAKE_MS, **tls_options(authority, server)
     )

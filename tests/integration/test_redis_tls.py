@@ -47,11 +47,6 @@ def test_a_build_without_tls_refuses_it_at_start():
 # What follows needs TLS
 
 
-@pytest.fixture
-def authority(tmp_path):
-    return Authority(tmp_path)
-
-
 class TlsRedis:
     """A Redis whose `port` speaks TLS only. Tests themselves come by a Unix socket."""
 

@@ -20,23 +20,6 @@ from harness.wire import PATH, framed_packets
 
 
 @pytest.fixture
-def authority(tmp_path):
-    if not have("openssl"):
-        pytest.skip("openssl is not installed")
-    return Authority(tmp_path)
-
-
-@pytest.fixture
-def server(authority):
-    return authority.issue("server")
-
-
-@pytest.fixture
-def over_tls(redis, start_tallyd, authority, server):
-    return start_tallyd(redis.port, **tls_options(authority, server))
-
-
-@pytest.fixture
 def client(authority):
     return authority.issue("client")
 

@@ -1,12 +1,13 @@
 """Attacks, and what must hold under any of them: whoever behaves is served, and all is as before
 afterwards.
 
-    siege = Siege(tallyd, redis, tmp_path)
+    siege = Siege(tallyd, redis, tmp_path)  # or besieged(), for all tests of a file
     siege.withstand(Attack(opening=greeting(), unit=ping()), counters=["bad_peer_pings"])
 
 The attacker is a program (tests/attack/blast.c) that says the same thing over and over, as fast as
 the server takes it, on several connections, and comes again when it is sent away.
 """
+import contextlib
 import dataclasses
 import json
 import os
@@ -190,3 +191,14 @@ class Siege:
     def _open(self, what):
         now = totals(self.tallyd)
         return now[f"{what}_opened"] - now[f"{what}_closed"]
+
+
+@contextlib.contextmanager
+def besieged(start_once, but, **options):
+    """A siege of a tallyd with these options, for all tests of a file; at its end the counts are
+    checked, `but` for what attackers sent, and it must stop as it should."""
+    redis, tallyd, directory = start_once(**options)
+    siege = Siege(tallyd, redis, directory)
+    yield siege
+    siege.check_counts(but)
+    assert tallyd.stop() == 0

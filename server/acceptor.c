@@ -13,14 +13,11 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SPARE_FDS    192 /* for the rest: two for each HTTP thread, Redis, logs */
-#define FDS_A_WORKER 4   /* epoll, eventfd, both ends of the inbox */
-#define BURST        64  /* connections taken before main looks at its signals again */
-#define TIGHT_BURST  8   /* while memory is short; main then pauses for a tenth of a second */
+#define BURST       64 /* connections taken before main looks at its signals again */
+#define TIGHT_BURST 8  /* while memory is short; main then pauses for a tenth of a second */
 
 struct acceptor {
     struct acceptor_options options;
@@ -29,23 +26,16 @@ struct acceptor {
     struct log_limit limit, full_limit, address_limit;
 };
 
-/* As many descriptors as the machine allows, and no more connections than leave some to spare: a
- * flood of connections must not keep the flusher from reaching Redis. */
-static uint64_t bound_connections(uint64_t wanted, size_t worker_count)
+/* No more connections than there are descriptors for. */
+static uint64_t bound_connections(const struct acceptor_options *options, uint64_t wanted)
 {
-    uint64_t reserved = SPARE_FDS + FDS_A_WORKER * worker_count, files, most;
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit))
+    if (wanted <= options->descriptors)
         return wanted;
-    files = limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-    if (files == RLIM_INFINITY || files >= wanted + reserved)
-        return wanted;
-    most = files > reserved ? files - reserved : 1;
-    log_warn("at most %" PRIu64 " connections: the process may open %" PRIu64 " files (ulimit -n)",
-             most, files);
-    return most;
+    log_warn("at most %" PRIu64 " connections, of the %" PRIu64
+             " of --max-connections: the process "
+             "may not open more files (ulimit -n)",
+             options->descriptors, wanted);
+    return options->descriptors;
 }
 
 struct acceptor *acceptor_create(const struct acceptor_options *options)
@@ -61,8 +51,7 @@ struct acceptor *acceptor_create(const struct acceptor_options *options)
         error = -acceptor->listener;
         goto err;
     }
-    acceptor->options.max_connections =
-        bound_connections(options->max_connections, options->worker_count);
+    acceptor->options.max_connections = bound_connections(options, options->max_connections);
     stats_set(&options->stats->connections_limit, acceptor->options.max_connections);
     acceptor->addresses =
         address_table_create(&options->hash_key, (size_t)acceptor->options.max_connections);
@@ -80,7 +69,7 @@ void acceptor_set_limits(struct acceptor *acceptor, uint64_t max_connections,
 {
     struct acceptor_options *options = &acceptor->options;
 
-    options->max_connections = bound_connections(max_connections, options->worker_count);
+    options->max_connections = bound_connections(options, max_connections);
     stats_set(&options->stats->connections_limit, options->max_connections);
     options->max_connections_per_address = max_connections_per_address;
 }

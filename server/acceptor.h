@@ -26,13 +26,14 @@ struct acceptor_options {
     struct worker *const *workers;
     size_t worker_count;
     uint64_t max_connections, max_connections_per_address;
+    uint64_t descriptors;     /* for connections */
     struct hash_key hash_key; /* random */
     struct stats_main *stats;
     const struct pressure *pressure;
 };
 
-/* Listens. Raises the process's limit of open files as far as it may, and bounds the connections by
- * it. Returns NULL with errno: EADDRINUSE when the port is taken. */
+/* Listens. Bounds the connections by the descriptors there are for them. Returns NULL with errno:
+ * EADDRINUSE when the port is taken. */
 struct acceptor *acceptor_create(const struct acceptor_options *options) MUST_CHECK;
 
 /* Sets limits that a reload has changed. Connections over them are not closed. */

@@ -87,6 +87,32 @@ static struct flusher *create_flusher(struct server *server, const struct hash_k
     return flusher_create(&options);
 }
 
+static int share_descriptors(struct server *server, char error[OPT_ERROR_BYTES])
+{
+    const struct config *config = server->config;
+    const struct descriptors_wanted wanted = {
+        .workers = server->worker_count,
+        .connections = config->max_connections,
+        .http_connections = config->http_connections,
+        .tls = server->tls,
+    };
+    struct descriptors *shares = &server->descriptors;
+    uint64_t limit = descriptors_raise_limit();
+
+    if (descriptors_share(limit, &wanted, shares)) {
+        snprintf(error, OPT_ERROR_BYTES,
+                 "cannot start: the process may open %" PRIu64 " files (ulimit -n), and %" PRIu64
+                 " are the least that it works with",
+                 limit, shares->limit);
+        return -EMFILE;
+    }
+    if (shares->http_connections < wanted.http_connections)
+        log_warn("at most %" PRIu64 " HTTP connections, of the %" PRIu64
+                 " of --http-connections: the process may open %" PRIu64 " files (ulimit -n)",
+                 shares->http_connections, wanted.http_connections, limit);
+    return 0;
+}
+
 /* Makes all parts, and starts none. Returns 0 or a negative errno. */
 static int create_parts(struct server *server)
 {
@@ -164,7 +190,7 @@ static struct http_server *start_http(struct server *server, char error[OPT_ERRO
         .redis = config_redis_options(config),
         .max_device_id_bytes = config->max_device_id_bytes,
         .max_devices = config->max_devices,
-        .connections = config->http_connections,
+        .connections = server->descriptors.http_connections,
         .refresh_ms = config->http_refresh_ms,
         .prom_devices = config->prom_devices,
         .commits = server->commits,
@@ -197,6 +223,7 @@ static int open_port(struct server *server, char error[OPT_ERROR_BYTES])
         .worker_count = server->worker_count,
         .max_connections = config->max_connections,
         .max_connections_per_address = config->max_connections_per_address,
+        .descriptors = server->descriptors.connections,
         .hash_key = server->hash_key,
         .stats = server->main_stats,
         .pressure = &server->pressure,
@@ -267,7 +294,8 @@ struct server *server_start(const struct config *config, char error[OPT_ERROR_BY
     server->memory_error = pressure_init(&server->pressure);
     if (server_check_limits(server, error))
         goto err;
-    if (create_tls(server, error) || create_tokens(server, error))
+    if (create_tls(server, error) || create_tokens(server, error) ||
+        share_descriptors(server, error))
         goto err;
     if ((result = create_parts(server)))
         goto err_result;

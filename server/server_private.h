@@ -5,6 +5,7 @@
 #include "common/balance.h"
 #include "common/hash.h"
 #include "common/pressure.h"
+#include "server/descriptors.h"
 #include "server/server.h"
 #include "server/watchdog.h"
 #include "server/worker.h"
@@ -23,6 +24,7 @@ struct server {
     struct stats_worker **worker_stats;
     struct stats_flusher *flusher_stats;
     struct stats_main *main_stats;
+    struct descriptors descriptors;
     struct pressure pressure;
     int memory_error;   /* why `pressure` cannot measure; 0: it can */
     uint64_t sample_ms; /* when memory is looked at next */

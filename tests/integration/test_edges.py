@@ -1,12 +1,15 @@
 """Corners that once went wrong: each test is a fault that was found and mended."""
+import re
 import socket
 import time
 
 import grpc
 import pytest
 from harness import grpc_client, tallyd as tallyd_module
+from harness.certificates import Authority, tls_options
 from harness.env import free_port, wait_until
 from harness.h2_client import H2Client
+from harness.h2_raw import END_STREAM, Raw, data
 from harness.sender import assert_same
 from harness.wire import framed_packets
 
@@ -58,6 +61,43 @@ def test_a_flood_of_connections_leaves_descriptors_for_redis(redis, start_tallyd
         peer.close()
     good.close()
     assert grpc_client.send(tallyd.target, ["a"]) == 1
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_where_descriptors_are_few_each_has_its_share(redis, start_tallyd, closing, tmp_path, tls):
+    options, context = {}, None
+    if tls:
+        authority = Authority(tmp_path)
+        context = authority.context(protocols=["h2"])
+        options = tls_options(authority, authority.issue("server"))
+    tallyd = start_tallyd(redis.port, open_files=400, http_connections=200, **options)
+    for kind in ("HTTP connections", "connections"):
+        tallyd.wait_for_log(rf"at most \d+ {kind}, of the \d+ of --.*ulimit -n")
+    client = closing(Raw(tallyd.grpc_port, tls=context)).greet()
+
+    def flood(port):
+        return [socket.create_connection(("127.0.0.1", port)) for _ in range(400)]
+
+    floods = flood(tallyd.grpc_port)
+    tallyd.wait_for_log("refused a connection: .*--max-connections")
+    assert tallyd.metrics() == {}  # HTTP has its own
+    floods += flood(tallyd.http_port)
+    redis.client.client_kill_filter(_type="normal", skipme=True)
+    client.send(client.request(1), data(1, framed_packets(["a"]), END_STREAM))
+    client.wait(lambda seen: seen.field(1, "grpc-status") == "0", "the Ack", timeout=20)
+    for peer in floods:
+        peer.close()
+    wait_until(lambda: tallyd.metrics() == {"a": 1}, "HTTP again", timeout=20)
+    assert "cannot accept" not in tallyd.log()
+
+
+def test_too_small_a_limit_of_open_files_is_refused(redis, start_tallyd):
+    with pytest.raises(AssertionError) as failure:
+        start_tallyd(redis.port, open_files=90)
+    assert "exited 1" in str(failure.value)
+    assert re.search(r"tallyd: cannot start: the process may open 90 files \(ulimit -n\), and 106 "
+                     r"are the least", str(failure.value))
+    assert start_tallyd(redis.port, open_files=106).metrics() == {}
 
 
 @pytest.mark.parametrize("how", ["deleted", "flushed"])

@@ -1,103 +1,79 @@
-/* What is built in of the .proto files: found by file and by symbol, and listed. */
-#include "common/compiler.h"
-#include "proto/descriptors.h"
+/* The shares of descriptors, for limits of all sizes. */
+#include "server/descriptors.h"
 #include "tests/unit/unit.h"
 
-#include <string.h>
+#include <errno.h>
+#include <sys/resource.h>
 
-#define HEALTH     "grpc/health/v1/health.proto"
-#define REFLECTION "grpc/reflection/v1/reflection.proto"
-
-/* True when the file's first field, its name, is `name`. */
-static bool is_file(const struct descriptor_file *file, const char *name)
-{
-    size_t length = strlen(name);
-
-    return file->length > length + 2 && file->bytes[0] == 0x0a && file->bytes[1] == length &&
-           memcmp(file->bytes + 2, name, length) == 0;
-}
-
-static void find_file_table(void **state)
-{
-    static const char *const there[] = {"telemetry.proto", HEALTH, REFLECTION,
-                                        "grpc/reflection/v1alpha/reflection.proto"};
-    static const char *const not_there[] = {
-        "", "telemetry", "telemetry.proto.x", "health.proto", "/" HEALTH, HEALTH "."};
-    struct descriptor_file file;
-
-    (void)state;
-    for (size_t i = 0; i < ARRAY_LENGTH(there); i++) {
-        assert_true(descriptors_find_file(there[i], &file));
-        assert_true(is_file(&file, there[i]));
-    }
-    for (size_t i = 0; i < ARRAY_LENGTH(not_there); i++)
-        assert_false(descriptors_find_file(not_there[i], &file));
-}
-
-static void find_symbol_table(void **state)
+static void share_follows_the_table(void **state)
 {
     static const struct {
-        const char *symbol, *file;
-        enum descriptor_kind kind;
-    } table[] = {
-        {"telemetry.Packet", "telemetry.proto", DESCRIPTOR_MESSAGE},
-        {"telemetry.Packet.device_id", "telemetry.proto", DESCRIPTOR_MEMBER},
-        {"telemetry.TelemetryIngest", "telemetry.proto", DESCRIPTOR_SERVICE},
-        {"telemetry.TelemetryIngest.StreamPackets", "telemetry.proto", DESCRIPTOR_MEMBER},
-        {"grpc.health.v1.HealthCheckResponse.ServingStatus", HEALTH, DESCRIPTOR_ENUM},
-        {"grpc.health.v1.HealthCheckResponse.NOT_SERVING", HEALTH, DESCRIPTOR_MEMBER},
-        {"grpc.reflection.v1.ServerReflectionRequest.message_request", REFLECTION,
-         DESCRIPTOR_MEMBER},
-        {"grpc.reflection.v1alpha.ErrorResponse", "grpc/reflection/v1alpha/reflection.proto",
-         DESCRIPTOR_MESSAGE},
-        {"", NULL, DESCRIPTOR_NONE},
-        {"telemetry", NULL, DESCRIPTOR_NONE},
-        {"telemetry.", NULL, DESCRIPTOR_NONE},
-        {".telemetry.Packet", NULL, DESCRIPTOR_NONE},
-        {"telemetry.packet", NULL, DESCRIPTOR_NONE},
-        {"telemetry.Packets", NULL, DESCRIPTOR_NONE},
-        {"telemetry.Packet.", NULL, DESCRIPTOR_NONE},
-        {"telemetry.Packet.device_id.x", NULL, DESCRIPTOR_NONE},
-        {"grpc.health.v1.HealthCheckResponse.ServingStatus.SERVING", NULL, DESCRIPTOR_NONE},
-        {"grpc.health.v1", NULL, DESCRIPTOR_NONE},
-        {"grpc.health.v2.Health", NULL, DESCRIPTOR_NONE},
+        uint64_t limit;
+        struct descriptors_wanted wanted;
+        int result;
+        uint64_t connections, http_connections;
+    } cases[] = {
+        /* enough: both as wanted, and gRPC the rest, for a reload */
+        {32768, {4, 16384, 1100, false}, 0, 30484, 1100},
+        {32768, {4, 16384, 1100, true}, 0, 26084, 1100},
+        {UINT64_MAX, {4, 16384, 1100, true}, 0, UINT64_MAX - 84 - 6600, 1100},
+        /* HTTP has what it wants, gRPC what is left */
+        {8192, {4, 16384, 1100, false}, 0, 5908, 1100},
+        /* HTTP has half */
+        {8192, {4, 16384, 1100, true}, 0, 4054, 675},
+        {1024, {2, 16384, 1100, false}, 0, 475, 237},
+        {1024, {2, 100, 1100, false}, 0, 475, 237},
+        {1024, {2, 100, 100, false}, 0, 750, 100},
+        /* the least, and less */
+        {106, {2, 16384, 1100, false}, 0, 16, 8},
+        {105, {2, 16384, 1100, false}, -EMFILE, 0, 0},
+        {170, {2, 16384, 1100, true}, 0, 48, 8},
+        {169, {2, 16384, 1100, true}, -EMFILE, 0, 0},
+        {0, {1, 1, 8, false}, -EMFILE, 0, 0},
     };
 
     (void)state;
-    for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
-        struct descriptor_file file;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct descriptors shares;
 
-        assert_int_equal(descriptors_find_symbol(table[i].symbol, &file), table[i].kind);
-        if (table[i].file)
-            assert_true(is_file(&file, table[i].file));
+        assert_int_equal(descriptors_share(cases[i].limit, &cases[i].wanted, &shares),
+                         cases[i].result);
+        assert_int_equal(shares.connections, cases[i].connections);
+        assert_int_equal(shares.http_connections, cases[i].http_connections);
     }
 }
 
-static void services_are_listed_in_full(void **state)
+static void share_tells_the_least_that_would_do(void **state)
 {
-    static const char *const wanted[] = {
-        "telemetry.TelemetryIngest",
-        "grpc.health.v1.Health",
-        "grpc.reflection.v1.ServerReflection",
-        "grpc.reflection.v1alpha.ServerReflection",
-    };
-    char name[DESCRIPTORS_NAME_BYTES];
+    const struct descriptors_wanted wanted = {3, 100, 100, true};
+    struct descriptors shares;
 
     (void)state;
-    for (size_t i = 0; i < ARRAY_LENGTH(wanted); i++) {
-        assert_true(descriptors_service(i, name));
-        assert_string_equal(name, wanted[i]);
-    }
-    assert_false(descriptors_service(ARRAY_LENGTH(wanted), name));
+    assert_int_equal(descriptors_share(20, &wanted, &shares), -EMFILE);
+    assert_int_equal(descriptors_share(shares.limit, &wanted, &shares), 0);
+}
+
+static void raise_limit_goes_to_the_hard_one(void **state)
+{
+    struct rlimit limit;
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = 20;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    if (limit.rlim_max == RLIM_INFINITY)
+        assert_true(descriptors_raise_limit() > 20);
+    else
+        assert_int_equal(descriptors_raise_limit(), limit.rlim_max);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(find_file_table),
-        cmocka_unit_test(find_symbol_table),
-        cmocka_unit_test(services_are_listed_in_full),
+        cmocka_unit_test(share_follows_the_table),
+        cmocka_unit_test(share_tells_the_least_that_would_do),
+        cmocka_unit_test(raise_limit_goes_to_the_hard_one),
     };
 
-    return cmocka_run_group_tests_name("descriptors", tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

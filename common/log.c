@@ -174,24 +174,9 @@ void log_write(enum log_level level, const char *format, ...)
     errno = saved_errno;
 }
 
-void log_event(enum log_level level, const struct log_about *about, const char *format, ...)
-{
-    int saved_errno = errno;
-    uint64_t held_back;
-    va_list args;
-
-    if (!is_written(level) || (about->limit && !log_limit_allows(about->limit)))
-        return;
-    held_back =
-        about->limit ? atomic_load_explicit(&about->limit->suppressed, memory_order_relaxed) : 0;
-    va_start(args, format);
-    write_line(level, about, held_back, format, args);
-    va_end(args);
-    errno = saved_errno;
-}
-
-/* Of the threads that come at the same time, one moves the time on, and may write. */
-bool log_limit_allows(struct log_limit *limit)
+/* True when a line may be written now; `held_back` is then how many were not since the last one. Of
+ * the threads that come at the same time, one moves the time on, and may write. */
+static bool limit_allows(struct log_limit *limit, uint64_t *held_back)
 {
     uint64_t now = clock_now_ms();
     uint64_t next = atomic_load_explicit(&limit->next_ms, memory_order_relaxed);
@@ -202,8 +187,20 @@ bool log_limit_allows(struct log_limit *limit)
         atomic_fetch_add_explicit(&limit->muted, 1, memory_order_relaxed);
         return false;
     }
-    atomic_store_explicit(&limit->suppressed,
-                          atomic_exchange_explicit(&limit->muted, 0, memory_order_relaxed),
-                          memory_order_relaxed);
+    *held_back = atomic_exchange_explicit(&limit->muted, 0, memory_order_relaxed);
     return true;
+}
+
+void log_event(enum log_level level, const struct log_about *about, const char *format, ...)
+{
+    int saved_errno = errno;
+    uint64_t held_back = 0;
+    va_list args;
+
+    if (!is_written(level) || (about->limit && !limit_allows(about->limit, &held_back)))
+        return;
+    va_start(args, format);
+    write_line(level, about, held_back, format, args);
+    va_end(args);
+    errno = saved_errno;
 }

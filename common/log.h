@@ -10,7 +10,6 @@
 #include "common/compiler.h"
 
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
@@ -37,9 +36,8 @@ void log_write(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
 #define LOG_LIMIT_MS 5000
 
 struct log_limit {
-    _Atomic uint64_t next_ms;    /* no line before this time */
-    _Atomic uint64_t muted;      /* held back since the last line */
-    _Atomic uint64_t suppressed; /* held back between the last two lines, for the message */
+    _Atomic uint64_t next_ms; /* no line before this time */
+    _Atomic uint64_t muted;   /* held back since the last line */
 };
 
 /* What a line tells beside its message, in members of their own: `message kind=flood peer=...` as
@@ -57,9 +55,5 @@ struct log_about {
  */
 void log_event(enum log_level level, const struct log_about *about, const char *format, ...)
     PRINTF_LIKE(3, 4);
-
-/* True when a line may be written now; `limit->suppressed` then says how many were not since the
- * last one. For lines that are written by log_write(). */
-bool log_limit_allows(struct log_limit *limit);
 
 #endif

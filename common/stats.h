@@ -77,6 +77,8 @@
     X(connections_refused, "connections closed at once because --max-connections were open")       \
     X(connections_refused_address,                                                                 \
       "connections closed at once because their address had too many")                             \
+    X(connections_refused_busy, "connections closed at once because a worker did not take them")   \
+    X(connections_refused_memory, "connections closed at once for want of memory")                 \
     X(memory_pressure, "gauge: 0, 1 when memory is tight, 2 when --memory-limit-bytes is reached") \
     X(connections_limit, "gauge: --max-connections, or what the process's descriptors allow")      \
     X(memory_limit_bytes, "gauge: --memory-limit-bytes")                                           \

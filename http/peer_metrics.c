@@ -20,9 +20,11 @@ static void write_connections(struct exposition *e, const struct stats_worker_va
                        "gRPC connections taken.");
     exposition_family(e, "tallyd_connections_refused", EXPOSITION_COUNTER,
                       "gRPC connections closed at once: too many were open, or too many of their "
-                      "address.");
+                      "address, or the worker did not keep up, or memory was short.");
     exposition_labelled(e, "reason", "full", stats_get(&main->connections_refused));
     exposition_labelled(e, "reason", "address", stats_get(&main->connections_refused_address));
+    exposition_labelled(e, "reason", "busy", stats_get(&main->connections_refused_busy));
+    exposition_labelled(e, "reason", "memory", stats_get(&main->connections_refused_memory));
     exposition_counter(e, "tallyd_connections_aged", sum->connections_aged,
                        "gRPC connections told to come again because of their age.");
 }

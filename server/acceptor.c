@@ -23,7 +23,7 @@ struct acceptor {
     struct acceptor_options options;
     int listener; /* -1: closed */
     struct address_table *addresses;
-    struct log_limit limit, full_limit, address_limit;
+    struct log_limit accept_limit, full_limit, address_limit, busy_limit, memory_limit;
 };
 
 /* No more connections than there are descriptors for. */
@@ -126,12 +126,33 @@ static void refuse_for_address(struct acceptor *acceptor, const struct sockaddr_
               acceptor->options.max_connections_per_address);
 }
 
+/* When it could not be taken: -EAGAIN, the worker's inbox is full; or there is no memory. */
+static void note_failure(struct acceptor *acceptor, int error)
+{
+    struct stats_main *stats = acceptor->options.stats;
+
+    if (error == -EAGAIN) {
+        stats_add(&stats->connections_refused_busy, 1);
+        log_event(
+            LOG_WARN,
+            &(struct log_about){.kind = "connection_refused_busy", .limit = &acceptor->busy_limit},
+            "refused a connection: the worker does not keep up");
+    } else {
+        stats_add(&stats->connections_refused_memory, 1);
+        log_event(LOG_WARN,
+                  &(struct log_about){.kind = "connection_refused_memory",
+                                      .limit = &acceptor->memory_limit},
+                  "refused a connection: %s", strerror(-error));
+    }
+}
+
 static void give_away(struct acceptor *acceptor, int fd, const struct sockaddr_storage *peer)
 {
     const struct acceptor_options *options = &acceptor->options;
     uint64_t total;
     struct worker *worker = choose_worker(acceptor, &total);
     struct address *address;
+    int error;
 
     if (total >= options->max_connections) {
         close(fd);
@@ -143,13 +164,13 @@ static void give_away(struct acceptor *acceptor, int fd, const struct sockaddr_s
     }
     address = address_table_take(acceptor->addresses, (const struct sockaddr *)peer,
                                  options->max_connections_per_address);
-    if (!address) {
+    error = address ? worker_give(worker, fd, address) : -errno;
+    if (!address)
         close(fd);
-        if (errno == EUSERS)
-            refuse_for_address(acceptor, peer);
-    } else if (worker_give(worker, fd, address) && log_limit_allows(&acceptor->limit)) {
-        log_warn("refused a connection: the worker does not keep up");
-    }
+    if (error == -EUSERS)
+        refuse_for_address(acceptor, peer);
+    else if (error)
+        note_failure(acceptor, error);
 }
 
 bool acceptor_take(struct acceptor *acceptor)
@@ -161,8 +182,10 @@ bool acceptor_take(struct acceptor *acceptor)
         int fd = listener_accept(acceptor->listener, &peer);
 
         if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM || fd == -ENOBUFS) {
-            if (log_limit_allows(&acceptor->limit))
-                log_warn("cannot accept connections: %s", strerror(-fd));
+            log_event(
+                LOG_WARN,
+                &(struct log_about){.kind = "accept_failed", .limit = &acceptor->accept_limit},
+                "cannot accept connections: %s", strerror(-fd));
             return false;
         }
         if (fd == -EAGAIN)

@@ -156,6 +156,8 @@ def test_what_peers_did_is_told_by_reason(redis, start_tallyd, closing):
         'tallyd_bad_peers_total{reason="flood"}': 0,
         'tallyd_connections_refused_total{reason="full"}': 1,
         'tallyd_connections_refused_total{reason="address"}': 0,
+        'tallyd_connections_refused_total{reason="busy"}': 0,
+        'tallyd_connections_refused_total{reason="memory"}': 0,
         'tallyd_streams_refused_total{reason="other"}': 0,
         'tallyd_reloads_total{result="failed"}': 0,
         "tallyd_connections_limit": 1,

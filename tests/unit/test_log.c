@@ -6,6 +6,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -237,34 +238,6 @@ static void event_of_a_kind_is_limited_and_tells_how_many_were_held_back(void **
     assert_non_null(strstr(printed(), "\"message\":\"d\",\"kind\":\"flood\"}\n"));
 }
 
-static void limit_fresh_allows_one_then_mutes(void **state)
-{
-    struct log_limit limit = {0};
-
-    (void)state;
-    assert_true(log_limit_allows(&limit));
-    assert_int_equal(limit.suppressed, 0);
-    for (int i = 0; i < 3; i++)
-        assert_false(log_limit_allows(&limit));
-    assert_in_range(limit.next_ms, clock_now_ms(), clock_now_ms() + LOG_LIMIT_MS);
-}
-
-static void limit_after_its_time_allows_and_tells_what_was_muted(void **state)
-{
-    struct log_limit limit = {0};
-
-    (void)state;
-    assert_true(log_limit_allows(&limit));
-    assert_false(log_limit_allows(&limit));
-    assert_false(log_limit_allows(&limit));
-    limit.next_ms = clock_now_ms(); /* as if the time had passed */
-    assert_true(log_limit_allows(&limit));
-    assert_int_equal(limit.suppressed, 2);
-    limit.next_ms = clock_now_ms();
-    assert_true(log_limit_allows(&limit));
-    assert_int_equal(limit.suppressed, 0);
-}
-
 #define DIVERTED(test) cmocka_unit_test_setup_teardown(test, divert_stderr, restore_stderr)
 
 int main(void)
@@ -279,8 +252,6 @@ int main(void)
         DIVERTED(event_has_its_fields_behind_the_message),
         DIVERTED(event_with_hostile_fields_stays_one_whole_line),
         DIVERTED(event_of_a_kind_is_limited_and_tells_how_many_were_held_back),
-        cmocka_unit_test(limit_fresh_allows_one_then_mutes),
-        cmocka_unit_test(limit_after_its_time_allows_and_tells_what_was_muted),
     };
 
     return cmocka_run_group_tests_name("log", tests, NULL, NULL);

@@ -16,6 +16,7 @@
  */
 #include "common/tls.h"
 
+#include "common/clock.h"
 #include "common/tls_material.h"
 
 #include <errno.h>
@@ -156,24 +157,38 @@ void tls_destroy(struct tls *tls)
     free(tls);
 }
 
-int tls_reload(struct tls *tls, const struct tls_files *files, char error[TLS_ERROR_BYTES])
+struct tls_material *tls_prepare(struct tls *tls, const struct tls_files *files,
+                                 char error[TLS_ERROR_BYTES])
 {
-    struct tls_material *old, *material = tls_material_read(files, error);
+    struct tls_material *material = tls_material_read(files, error);
+    uint64_t now_s = clock_wall_ms() / 1000;
 
     if (!material)
-        return -EINVAL;
-    if (material->expired && !tls->material->expired) { /* only this thread writes the pointer */
+        return NULL;
+    /* Only this thread writes the pointer. What is in force may have expired since it was read. */
+    if (material->expiry_s < now_s && tls->material->expiry_s >= now_s) {
         snprintf(error, TLS_ERROR_BYTES, "certificate %.200s has expired; the old one stays",
                  files->cert);
         tls_material_release(material);
-        return -EINVAL;
+        return NULL;
     }
+    return material;
+}
+
+void tls_replace(struct tls *tls, struct tls_material *material)
+{
+    struct tls_material *old;
+
     pthread_mutex_lock(&tls->lock);
     old = tls->material;
     tls->material = material;
     pthread_mutex_unlock(&tls->lock);
     tls_material_release(old);
-    return 0;
+}
+
+void tls_discard(struct tls_material *material)
+{
+    tls_material_release(material);
 }
 
 uint64_t tls_expiry_s(struct tls *tls)

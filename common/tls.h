@@ -21,6 +21,7 @@
 struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
 struct ssl_st;     /* its SSL */
 struct tls;
+struct tls_material;
 
 /* Files in PEM; borrowed during the call. */
 struct tls_files {
@@ -38,11 +39,18 @@ struct tls *tls_create(const struct tls_files *files, char error[TLS_ERROR_BYTES
  * nothing. Called by: main. */
 void tls_destroy(struct tls *tls);
 
-/* Reads files again. Returns 0, or -EINVAL with `error`; then nothing has changed. Handshakes that
- * begin later use the new ones. A certificate that has expired is refused here unless the one in
- * force has expired too. Called by: main; while other threads shake hands. */
-int tls_reload(struct tls *tls, const struct tls_files *files,
-               char error[TLS_ERROR_BYTES]) MUST_CHECK;
+/* Reads files again, and changes nothing yet. Returns what tls_replace() or tls_discard() takes, or
+ * NULL with `error`. A certificate that has expired is refused here unless the one in force has
+ * expired by now, too. Called by: main. */
+struct tls_material *tls_prepare(struct tls *tls, const struct tls_files *files,
+                                 char error[TLS_ERROR_BYTES]) MUST_CHECK;
+
+/* Puts it in force, for handshakes that begin later; cannot fail. Called by: main; while other
+ * threads shake hands. */
+void tls_replace(struct tls *tls, struct tls_material *material);
+
+/* Drops it. NULL does nothing. Called by: main. */
+void tls_discard(struct tls_material *material);
 
 /* When the certificate in force expires: seconds since 1970. Any thread. */
 uint64_t tls_expiry_s(struct tls *tls);

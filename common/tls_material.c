@@ -15,6 +15,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,8 +142,8 @@ static uint64_t expiry_s(const X509 *certificate)
     return seconds > 0 ? (uint64_t)seconds : 0;
 }
 
-/* Tells of a certificate that is not valid now. Returns true when its time is over. */
-static bool warn_of_dates(X509 *certificate, const char *path)
+/* Tells of a certificate that is not valid now. */
+static void warn_of_dates(X509 *certificate, const char *path)
 {
     bool early = X509_cmp_current_time(X509_get0_notBefore(certificate)) > 0;
     bool late = X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0;
@@ -153,7 +154,6 @@ static bool warn_of_dates(X509 *certificate, const char *path)
         log_warn("TLS: a certificate of %s (%s) %s", path, subject,
                  late ? "has expired" : "is not valid yet");
     }
-    return late;
 }
 
 /* Uses certificate and key as a server does, since security levels and the like are judged there:
@@ -229,7 +229,7 @@ struct tls_material *tls_material_read(const struct tls_files *files, char error
     if (!material->key || try_pair(material, files, error))
         goto err;
     material->expiry_s = expiry_s(material->cert);
-    material->expired = warn_of_dates(material->cert, files->cert);
+    warn_of_dates(material->cert, files->cert);
     if (files->client_ca && read_client_ca(material, files->client_ca, error))
         goto err;
     return material;

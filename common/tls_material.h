@@ -10,7 +10,7 @@
 
 #include <openssl/ssl.h>
 #include <stdatomic.h>
-#include <stdbool.h>
+#include <stdint.h>
 
 struct tls_material {
     atomic_uint holders;
@@ -20,7 +20,6 @@ struct tls_material {
     X509_STORE *clients;                 /* whom clients' certificates lead to; NULL: none asked */
     STACK_OF(X509_NAME) * clients_names; /* to tell clients; NULL with `clients` */
     uint64_t expiry_s;                   /* of the certificate: seconds since 1970 */
-    bool expired;                        /* the certificate; clients will hardly take it */
 };
 
 /* Reads the files; warns in the log of what is odd and no error. The caller is its first holder.

@@ -202,6 +202,12 @@ static struct token_set *read_set(struct tokens *tokens, const char *path,
     return set;
 }
 
+struct token_set *tokens_prepare(struct tokens *tokens, const char *path,
+                                 char error[TOKENS_ERROR_BYTES])
+{
+    return read_set(tokens, path, error);
+}
+
 int tokens_check(const char *path, char error[TOKENS_ERROR_BYTES])
 {
     struct token_file file;
@@ -247,12 +253,10 @@ void tokens_destroy(struct tokens *tokens)
     free(tokens);
 }
 
-int tokens_reload(struct tokens *tokens, const char *path, char error[TOKENS_ERROR_BYTES])
+void tokens_replace(struct tokens *tokens, struct token_set *set)
 {
-    struct token_set *set = read_set(tokens, path, error), *old;
+    struct token_set *old;
 
-    if (!set)
-        return -EINVAL;
     set_limits(set);
     pthread_mutex_lock(&tokens->lock);
     old = tokens->set;
@@ -260,7 +264,6 @@ int tokens_reload(struct tokens *tokens, const char *path, char error[TOKENS_ERR
     atomic_fetch_add_explicit(&tokens->generation, 1, memory_order_release);
     pthread_mutex_unlock(&tokens->lock);
     drop_set(old);
-    return 0;
 }
 
 uint64_t tokens_generation(const struct tokens *tokens)

@@ -48,10 +48,13 @@ struct tokens *tokens_create(const char *path, char error[TOKENS_ERROR_BYTES]) M
 /* All principals must have been released. NULL does nothing. */
 void tokens_destroy(struct tokens *tokens);
 
-/* Reads the file, or another one, again. Returns 0, or -EINVAL with `error`; then the old set stays
- * in force. Called by: main. */
-int tokens_reload(struct tokens *tokens, const char *path,
-                  char error[TOKENS_ERROR_BYTES]) MUST_CHECK;
+/* Reads the file, or another one, again, and changes nothing yet. Returns what tokens_replace()
+ * takes, or NULL with `error`. Called by: main. */
+struct token_set *tokens_prepare(struct tokens *tokens, const char *path,
+                                 char error[TOKENS_ERROR_BYTES]) MUST_CHECK;
+
+/* Puts it in force; cannot fail. Called by: main. */
+void tokens_replace(struct tokens *tokens, struct token_set *set);
 
 /* Finds whose token an "authorization" header's value brings. Returns a principal that the caller
  * releases, or NULL when the value is no Bearer token or not a known one. Takes the same time

@@ -8,6 +8,7 @@
 #include "server/acceptor.h"
 #include "server/server_private.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -65,28 +66,27 @@ void server_run(struct server *server, int signal_fd)
 
 /* ---- Reload --------------------------------------------------------------------------------- */
 
-static int reload_tls(struct server *server, char error[OPT_ERROR_BYTES])
-{
-    struct tls_files files;
-
-    config_tls_files(server->config, &files);
-    return server->tls ? tls_reload(server->tls, &files, error) : 0;
-}
-
-/* Tokens are looked at first and taken last, so that a wrong file changes nothing at all. */
+/* All is read first, each file once, and put in force when nothing can fail any more. */
 int server_reload(struct server *server, char error[OPT_ERROR_BYTES])
 {
-    const char *token_file = server->tokens ? server->config->token_file : NULL;
-    int result = server_check_limits(server, error);
+    struct tls_material *material = NULL;
+    struct token_set *set = NULL;
+    struct tls_files files;
 
-    if (!result && token_file)
-        result = tokens_check(token_file, error);
-    if (!result)
-        result = reload_tls(server, error);
-    if (!result && token_file)
-        result = tokens_reload(server->tokens, token_file, error);
-    if (result)
-        return result;
+    if (server_check_limits(server, error))
+        return -EINVAL;
+    config_tls_files(server->config, &files);
+    if (server->tls && !(material = tls_prepare(server->tls, &files, error)))
+        return -EINVAL;
+    if (server->tokens &&
+        !(set = tokens_prepare(server->tokens, server->config->token_file, error))) {
+        tls_discard(material);
+        return -EINVAL;
+    }
+    if (material)
+        tls_replace(server->tls, material);
+    if (set)
+        tokens_replace(server->tokens, set);
     acceptor_set_limits(server->acceptor, server->config->max_connections,
                         server->config->max_connections_per_address);
     server_note_limits(server);

@@ -3,16 +3,18 @@
 #include "common/compiler.h"
 #include "tests/unit/tls_pair.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 static void reload(struct tls *tls, const struct made *made, const char *client_ca)
 {
     const struct tls_files files = {made->cert, made->key, client_ca};
     char error[TLS_ERROR_BYTES];
+    struct tls_material *material = tls_prepare(tls, &files, error);
 
-    assert_int_equal(tls_reload(tls, &files, error), 0);
+    assert_non_null(material);
+    tls_replace(tls, material);
 }
 
 static long serial_of_peer(SSL *ssl)
@@ -51,17 +53,39 @@ static void reload_bad_changes_nothing(void **state)
     char error[TLS_ERROR_BYTES];
 
     (void)state;
-    assert_int_equal(tls_reload(tls, &files, error), -EINVAL);
+    assert_null(tls_prepare(tls, &files, error));
     assert_non_null(strstr(error, "is not the one of the first certificate"));
     files.cert = expired.cert;
     files.key = expired.key;
-    assert_int_equal(tls_reload(tls, &files, error), -EINVAL);
+    assert_null(tls_prepare(tls, &files, error));
     assert_non_null(strstr(error, "has expired; the old one stays"));
     assert_true(meet_as(tls_context(tls, "h2", true, true), NULL, false));
     tls_destroy(tls);
 
     tls = create(&expired, NULL); /* nothing is lost by another one that has expired */
-    assert_int_equal(tls_reload(tls, &files, error), 0);
+    reload(tls, &expired, NULL);
+    tls_destroy(tls);
+}
+
+/* It was good when it was read. The same files are as good as what is in force. */
+static void reload_takes_the_same_once_it_has_expired(void **state)
+{
+    struct maker leaf = certificates_make("short", &ca, false, 1, certificates_key());
+    struct tls_files files = {expired.cert, expired.key, NULL};
+    char error[TLS_ERROR_BYTES];
+    struct made made;
+    struct tls *tls;
+
+    (void)state;
+    assert_non_null(X509_gmtime_adj(X509_getm_notAfter(leaf.cert), 2));
+    assert_true(X509_sign(leaf.cert, ca.key, EVP_sha256()) > 0);
+    made = certificates_save("short", &leaf);
+    certificates_free(&leaf);
+    tls = create(&made, NULL);
+    assert_null(tls_prepare(tls, &files, error));
+    while (clock_wall_ms() / 1000 <= tls_expiry_s(tls))
+        usleep(100000);
+    reload(tls, &made, NULL);
     tls_destroy(tls);
 }
 
@@ -177,6 +201,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reload_in_use_old_goes_on_new_sees_new),
         cmocka_unit_test(reload_bad_changes_nothing),
+        cmocka_unit_test(reload_takes_the_same_once_it_has_expired),
         cmocka_unit_test(resume_never),
         cmocka_unit_test(reload_adds_client_ca_all_must_show),
         cmocka_unit_test(reload_beside_handshakes_none_fails),

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define REALM "WWW-Authenticate: Bearer realm=\"tallyd\""
 
@@ -75,6 +76,23 @@ static int refuse_right(struct request *request, enum token_right right)
     return reply_problem(request, 403, "the token lacks the right \"%s\"", right_name(right));
 }
 
+static size_t count_headers(struct mg_connection *connection, const char *name)
+{
+    const struct mg_request_info *info = mg_get_request_info(connection);
+    size_t count = 0;
+
+    for (int i = 0; i < info->num_headers; i++)
+        count += !strcasecmp(info->http_headers[i].name, name);
+    return count;
+}
+
+/* Such a header is no list (RFC 9110, 5.3): a proxy may have judged the other one. */
+static int refuse_two(struct request *request)
+{
+    reply_header(request, REALM ", error=\"invalid_request\"");
+    return reply_problem(request, 400, "there must not be two Authorization headers");
+}
+
 int auth_admit(struct request *request, enum token_right right)
 {
     struct tokens *tokens = request->shared->options->tokens;
@@ -82,6 +100,8 @@ int auth_admit(struct request *request, enum token_right right)
 
     if (!tokens)
         return 0;
+    if (count_headers(request->connection, "Authorization") > 1)
+        return refuse_two(request);
     authorization = mg_get_header(request->connection, "Authorization");
     request->token_generation = tokens_generation(tokens);
     if (authorization)

@@ -138,7 +138,7 @@ struct call {
     /* From the request headers. */
     bool is_post, is_head, is_grpc, is_proto, is_known_service, is_bad_encoding;
     bool is_too_large;
-    bool has_timeout, is_bad_timeout, has_authorization;
+    bool has_timeout, is_bad_timeout, has_authorization, has_two_authorizations;
     uint32_t header_bytes;
     uint64_t timeout_ms;
     uint64_t tokens_generation; /* when its principal was last known to hold */

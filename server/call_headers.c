@@ -21,10 +21,10 @@ static void take_authorization(struct call *call, const uint8_t *value, size_t l
 {
     struct tokens *tokens = call->context->tokens;
 
+    call->has_two_authorizations = call->has_authorization;
     call->has_authorization = true;
-    if (!tokens)
+    if (!tokens || call->has_two_authorizations)
         return;
-    tokens_release(call->principal); /* of another such header */
     call->tokens_generation = tokens_generation(tokens);
     call->principal = tokens_find(tokens, (const char *)value, length);
 }
@@ -120,12 +120,13 @@ static bool is_allowed(struct call *call)
 
     if (!call->context->tokens || call->method->access == METHOD_PUBLIC)
         return true;
-    if (!principal) {
+    if (!principal || call->has_two_authorizations) {
         if (call_is_stream(call))
             stats_add(&stats->streams_unauthenticated, 1);
         call_refuse(call, GRPC_UNAUTHENTICATED,
-                    call->has_authorization ? "this token is not known here"
-                                            : "send a token: authorization: Bearer TOKEN");
+                    call->has_two_authorizations ? "send one token, not two"
+                    : call->has_authorization    ? "this token is not known here"
+                                                 : "send a token: authorization: Bearer TOKEN");
         return false;
     }
     if (call->method->access == METHOD_INGEST && !token_allows(principal->rights, TOKEN_INGEST)) {

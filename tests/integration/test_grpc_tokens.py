@@ -9,6 +9,7 @@ import pytest
 from harness import grpc_client, tokens
 from harness.env import amount, wait_until
 from harness.h2_client import H2Client
+from harness.h2_raw import END_STREAM, Raw, data
 from harness.sender import assert_same
 from harness.tallyd import assert_balance
 from harness.wire import framed, framed_packets, packet
@@ -55,6 +56,19 @@ def bearer(token):
 
 
 NO_TOKENS = [None, "", "Bearer", "Bearer x", "Basic dTpw", "bearer", "x"]
+
+
+@pytest.mark.parametrize("which", [(0, 0), (0, 1), (1, 0), (1, 1, 0)], ids=str)
+def test_two_authorizations_are_refused(redis, tallyd, known, which):
+    values = [bearer(known.all), bearer(known.all)[:-1]]
+    extra = [("authorization", values[i]) for i in which]
+    with Raw(tallyd.grpc_port) as client:
+        client.greet()
+        client.send(client.request(1, extra=extra), data(1, framed_packets(["d"]), END_STREAM))
+        client.wait(lambda seen: seen.field(1, "grpc-status"), "the refusal")
+        assert client.seen.field(1, "grpc-status") == str(UNAUTHENTICATED)
+        assert "one token" in client.seen.field(1, "grpc-message")
+    assert redis.totals() == {}
 
 
 @pytest.mark.parametrize("value", NO_TOKENS, ids=repr)

@@ -102,6 +102,20 @@ def test_what_is_no_bearer_token_is_refused(start, file, value):
     assert token not in tallyd.log()
 
 
+@pytest.mark.parametrize("first, second", [("good", "good"), ("good", "bad"), ("bad", "good")])
+def test_two_authorizations_are_refused(start, file, first, second):
+    values = {"good": tokens.bearer(tokens.add(file, "reader", "read"))["authorization"], "bad": "x"}
+    connection = start().connect_http()
+    connection.putrequest("GET", "/stats")
+    for value in (first, second):
+        connection.putheader("Authorization", values[value])
+    connection.endheaders()
+    answer = connection.getresponse()
+    assert "invalid_request" in answer.headers["WWW-Authenticate"]
+    check_problem((answer.status, answer.headers, answer.read()), 400)
+    connection.close()
+
+
 def test_the_public_paths_are_what_the_option_says(start, file):
     tallyd = start(http_public="/metrics/prom,/devices/*,/readyz", ready=False)
     for path, want in (("/metrics/prom", 200), ("/devices/x", 404), ("/metrics", 401),

@@ -39,8 +39,8 @@ static struct connection_options connection_options(const struct server *server)
     };
 }
 
-static struct worker *create_worker(struct server *server, size_t i,
-                                    const struct hash_key *hash_key)
+/* Returns NULL with errno. */
+static struct worker *create_worker(struct server *server, size_t i)
 {
     const struct config *config = server->config;
     struct worker_options options = {
@@ -56,7 +56,7 @@ static struct worker *create_worker(struct server *server, size_t i,
     };
 
     server->worker_stats[i] = aligned_alloc(CACHE_LINE_BYTES, sizeof(struct stats_worker));
-    server->cuts[i] = cut_create(hash_key, (size_t)config->max_devices, server->wake_fd);
+    server->cuts[i] = cut_create(&server->hash_key, (size_t)config->max_devices, server->wake_fd);
     if (!server->worker_stats[i] || !server->cuts[i])
         return NULL;
     memset(server->worker_stats[i], 0, sizeof(struct stats_worker));
@@ -66,7 +66,7 @@ static struct worker *create_worker(struct server *server, size_t i,
     return worker_create(&options);
 }
 
-static struct flusher *create_flusher(struct server *server, const struct hash_key *hash_key)
+static struct flusher *create_flusher(struct server *server)
 {
     const struct config *config = server->config;
     const struct flusher_options options = {
@@ -74,7 +74,7 @@ static struct flusher *create_flusher(struct server *server, const struct hash_k
         .instance = config->instance,
         .interval_ms = config->flush_interval_ms,
         .max_devices = config->max_devices,
-        .hash_key = *hash_key,
+        .hash_key = server->hash_key,
         .cuts = server->cuts,
         .cut_count = server->worker_count,
         .commits = server->commits,
@@ -116,32 +116,35 @@ static int share_descriptors(struct server *server, char error[OPT_ERROR_BYTES])
 /* Makes all parts, and starts none. Returns 0 or a negative errno. */
 static int create_parts(struct server *server)
 {
-    struct hash_key hash_key;
     size_t n = server->worker_count;
 
-    if (getrandom(&hash_key, sizeof hash_key, 0) != sizeof hash_key)
+    if (getrandom(&server->hash_key, sizeof server->hash_key, 0) !=
+        (ssize_t)sizeof server->hash_key)
         return -errno;
-    server->hash_key = hash_key;
     server->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (server->wake_fd < 0)
+        return -errno;
     server->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (server->event_fd < 0)
+        return -errno;
     server->cuts = calloc(n, sizeof *server->cuts);
     server->workers = calloc(n, sizeof *server->workers);
     server->worker_stats = calloc(n, sizeof *server->worker_stats);
     server->flusher_stats = aligned_alloc(CACHE_LINE_BYTES, sizeof *server->flusher_stats);
     server->main_stats = aligned_alloc(CACHE_LINE_BYTES, sizeof *server->main_stats);
     server->commits = commits_create();
-    if (server->wake_fd < 0 || server->event_fd < 0 || !server->cuts || !server->workers ||
-        !server->worker_stats || !server->flusher_stats || !server->main_stats || !server->commits)
+    if (!server->cuts || !server->workers || !server->worker_stats || !server->flusher_stats ||
+        !server->main_stats || !server->commits)
         return -ENOMEM;
     memset(server->main_stats, 0, sizeof *server->main_stats);
     memset(server->flusher_stats, 0, sizeof *server->flusher_stats);
     for (size_t i = 0; i < n; i++) {
-        server->workers[i] = create_worker(server, i, &hash_key);
+        server->workers[i] = create_worker(server, i);
         if (!server->workers[i])
-            return -ENOMEM;
+            return -errno;
     }
-    server->flusher = create_flusher(server, &hash_key);
-    return server->flusher ? 0 : -ENOMEM;
+    server->flusher = create_flusher(server);
+    return server->flusher ? 0 : -errno;
 }
 
 /* Starts the threads; order important: the flusher waits for answers of running workers. */
@@ -229,13 +232,16 @@ static int open_port(struct server *server, char error[OPT_ERROR_BYTES])
         .pressure = &server->pressure,
     };
 
+    int result;
+
     server->acceptor = acceptor_create(&options);
     if (server->acceptor)
         return 0;
+    result = -errno;
     snprintf(error, OPT_ERROR_BYTES, "cannot listen for gRPC on %s, port %" PRIu64 ": %s%s",
-             config->bind, config->grpc_port, strerror(errno),
-             errno == EADDRINUSE ? "; choose another with --grpc-port" : "");
-    return -errno;
+             config->bind, config->grpc_port, strerror(-result),
+             result == -EADDRINUSE ? "; choose another with --grpc-port" : "");
+    return result;
 }
 
 static void log_start(const struct server *server)

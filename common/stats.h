@@ -38,6 +38,7 @@
     X(cpu_ns, "gauge: CPU time of the worker's thread, as of the last cut, or a second ago")       \
     X(counter_bytes, "gauge: memory of its counters and their index, as of then")                  \
     X(connections_aged, "connections told to go because of --max-connection-age-ms")               \
+    X(turns_costly, "turns of connections of which little was received, because of what it costs") \
     X(bad_peers, "connections closed because of what the peer did, for any of these reasons")      \
     STATS_BAD_PEERS(X)
 

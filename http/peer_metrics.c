@@ -25,6 +25,9 @@ static void write_connections(struct exposition *e, const struct stats_worker_va
     exposition_labelled(e, "reason", "address", stats_get(&main->connections_refused_address));
     exposition_labelled(e, "reason", "busy", stats_get(&main->connections_refused_busy));
     exposition_labelled(e, "reason", "memory", stats_get(&main->connections_refused_memory));
+    exposition_counter(
+        e, "tallyd_turns_costly", sum->turns_costly,
+        "Turns of connections of which little was received, because of what it costs.");
     exposition_counter(e, "tallyd_connections_aged", sum->connections_aged,
                        "gRPC connections told to come again because of their age.");
 }

@@ -73,7 +73,6 @@ struct call_context {
     struct call *waiting_first, *waiting_last;
 
     struct gunzip_pool *gunzips; /* NULL: none was needed yet */
-    uint64_t inflated_bytes;     /* that came out of compressed messages, ever */
 
     size_t service_bytes; /* what calls of other methods hold */
     uint64_t request_id;  /* of the last error answer; 0: none yet */

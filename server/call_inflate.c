@@ -17,30 +17,14 @@ static bool take_state(struct call *call)
     return call->gunzip != NULL;
 }
 
-/* A sink that counts what goes to another. */
-struct counting {
-    struct call_context *context;
-    gunzip_sink *sink;
-    void *target;
-};
-
-static void count(void *target, const uint8_t *bytes, size_t length)
-{
-    struct counting *counting = target;
-
-    counting->context->inflated_bytes += length;
-    counting->sink(counting->target, bytes, length);
-}
-
 enum gunzip_result call_inflate(struct call *call, const struct frame_piece *piece, bool is_last,
                                 uint32_t max_bytes, gunzip_sink *sink, void *target)
 {
-    struct counting counting = {call->context, sink, target};
     enum gunzip_result result;
 
     if (!take_state(call))
         return GUNZIP_BUSY;
-    result = gunzip_part(call->gunzip, piece->bytes, piece->length, max_bytes, count, &counting);
+    result = gunzip_part(call->gunzip, piece->bytes, piece->length, max_bytes, sink, target);
     if (result == GUNZIP_OK && is_last && !gunzip_is_whole(call->gunzip))
         result = GUNZIP_BROKEN;
     if (is_last || result != GUNZIP_OK) {

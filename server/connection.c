@@ -22,7 +22,7 @@ int connection_context_init(struct connection_context *context,
 {
     memset(context, 0, sizeof *context);
     context->options = *options;
-    context->buffer_bytes = RECEIVE_BYTES;
+    turn_pace_init(&context->pace, RECEIVE_BYTES);
     context->buffer = calloc(1, RECEIVE_BYTES + PACKET_RUN_SLACK_BYTES);
     context->output = malloc(CONNECTION_OUTPUT_BYTES);
     if (getrandom(&context->random, sizeof context->random, 0) < 0 || !context->random)
@@ -45,7 +45,7 @@ struct connection *connection_create(struct connection_context *context, int fd,
     if (!connection)
         goto err;
     connection->context = context;
-    connection->read_bytes = CONNECTION_BITE_BYTES;
+    turn_init(&connection->turn);
     if (transport_init(&connection->transport, fd, context->options.tls))
         goto err;
     connection->address = address;

@@ -12,6 +12,7 @@
 #include "common/network.h"
 #include "server/call.h"
 #include "server/timers.h"
+#include "server/turn.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -44,10 +45,10 @@ enum bad_peer_reason { STATS_BAD_PEERS(BAD_PEER_REASON) BAD_PEER_REASONS };
 struct connection_context {
     struct call_context calls;
     struct connection_options options;
-    uint64_t now_ms;     /* when the round began; its owner keeps it so */
-    uint8_t *buffer;     /* one receive buffer for all */
-    size_t buffer_bytes; /* PACKET_RUN_SLACK_BYTES more are behind it */
-    uint8_t *output;     /* and one to gather output in */
+    uint64_t now_ms; /* when the round began; its owner keeps it so */
+    struct turn_pace pace;
+    uint8_t *buffer; /* of pace.most_bytes for all, PACKET_RUN_SLACK_BYTES behind them */
+    uint8_t *output; /* and one to gather output in */
     struct nghttp2_session_callbacks *callbacks;
     struct nghttp2_option *session_options;
     uint64_t random; /* for connection ages */
@@ -73,8 +74,14 @@ void connection_destroy(struct connection *connection);
  * Returns false at the connection's end. */
 bool connection_receive(struct connection *connection) MUST_CHECK;
 
-/* True when the connection has brought few packets for what it sent, or nothing yet. */
-bool connection_takes_bites(const struct connection *connection);
+/* The turn in which it received took so long: turn.h. */
+void connection_end_turn(struct connection *connection, uint64_t ns);
+
+/* True when its turns take longer than what it brings is worth, or it has brought nothing yet. */
+bool connection_is_costly(const struct connection *connection);
+
+/* True when its last turn ended before what there was to receive did. */
+bool connection_has_more(const struct connection *connection);
 
 /* True when there is more to receive, of which epoll does not know. */
 bool connection_pending(const struct connection *connection);
@@ -114,7 +121,7 @@ struct connection_links {
     struct connection *next_pending; /* of those with input that epoll does not see */
     struct connection *next_dead;    /* of those to be destroyed at the end of the round */
     bool to_send, pending, dead;     /* it is in that list */
-    uint64_t turn;                   /* its last, while it brings few packets; see connections.h */
+    uint64_t turn;                   /* its last, while it is costly; see connections.h */
     bool polls_write;                /* the worker waits for the socket to take more */
 };
 struct connection_links *connection_links(struct connection *connection);

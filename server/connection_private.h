@@ -9,6 +9,7 @@
 #include "server/guard.h"
 #include "server/stray_frames.h"
 #include "server/transport.h"
+#include "server/turn.h"
 
 #include <nghttp2/nghttp2.h>
 
@@ -28,17 +29,18 @@ struct connection {
     struct call *next_tick; /* where connection_tick_calls() goes on; NULL: at the first */
     uint32_t call_count;
     struct stray_frames strays;
-    int32_t last_reset;     /* the stream that the client reset last */
-    bool prefaced;          /* our preface is rendered */
-    bool deaf;              /* it broke HTTP/2, and what it says has no meaning any more */
-    size_t useful;          /* bytes of DATA that the last receive brought to calls */
-    bool completed;         /* it completed a frame of another type */
-    bool greeted;           /* the peer's preface is complete, its SETTINGS included */
-    bool in_headers;        /* a header block has begun and not ended */
-    bool noted;             /* it is counted as a bad peer */
-    uint32_t header_bytes;  /* of this header list, as RFC 9113, 6.5.2, counts them */
-    size_t read_bytes;      /* how much to receive next */
-    uint64_t turns_to_miss; /* before that, because of what the last one cost */
+    int32_t last_reset;    /* the stream that the client reset last */
+    bool prefaced;         /* our preface is rendered */
+    bool deaf;             /* it broke HTTP/2, and what it says has no meaning any more */
+    size_t useful;         /* bytes of DATA that the last receive brought to calls */
+    bool completed;        /* it completed a frame of another type */
+    bool greeted;          /* the peer's preface is complete, its SETTINGS included */
+    bool in_headers;       /* a header block has begun and not ended */
+    bool noted;            /* it is counted as a bad peer */
+    uint32_t header_bytes; /* of this header list, as RFC 9113, 6.5.2, counts them */
+    struct turn turn;
+    size_t got;  /* by the last receive */
+    bool filled; /* it was all that was asked for: there may be more */
     struct transport transport;
     struct guard guard;
     struct connection_verdict verdict;
@@ -59,11 +61,6 @@ struct connection {
     uint8_t *output;
     size_t output_length, output_sent;
 };
-
-/* connection_receive.c */
-
-/* What is received at once of a peer that has not brought packets yet, or brings few. */
-#define CONNECTION_BITE_BYTES 4096
 
 /* connection.c */
 

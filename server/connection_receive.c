@@ -5,9 +5,7 @@
  * pointers into it. Flow-control credit goes back automatically, since nothing is ever stored:
  * nghttp2 sends a WINDOW_UPDATE once half a window is used, so large windows make them rare.
  *
- * What a connection may cost others is bounded by how much is read of it in a round. A buffer full
- * of packets is counted in a tenth of a millisecond; the same bytes as frames of nine bytes each
- * take over a millisecond. So whoever sends much and brings few packets is read in small bites.
+ * What a connection may cost others is bounded by how much is received of it in a turn: see turn.h.
  * This holds for whatever a peer may think of, and so stands behind all that the guard counts.
  */
 #include "common/pressure.h"
@@ -16,10 +14,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-#define USEFUL_PART 8 /* of a receive; who brings less than that is read in bites */
-
-#define INFLATING_BYTES 512        /* the least, for one whose bytes inflate */
-#define TIGHT_BYTES     (64 << 10) /* while memory is short */
+#define TIGHT_BYTES (64 << 10) /* while memory is short */
 
 #define FRAME_MAX_BYTES    (9 + (16 << 10)) /* that a peer may send: RFC 9113, 4.1 and 4.2 */
 #define HEADER_BLOCK_BYTES (64 << 10)       /* that may come for one, over several receives */
@@ -29,7 +24,7 @@
 static bool discard(struct connection *connection)
 {
     ssize_t n = recv(connection->transport.fd, connection->context->buffer,
-                     connection->context->buffer_bytes, MSG_DONTWAIT);
+                     connection->context->pace.most_bytes, MSG_DONTWAIT);
 
     if (n < 0)
         return errno == EAGAIN || errno == EINTR;
@@ -39,7 +34,7 @@ static bool discard(struct connection *connection)
 
 static size_t receive_size(const struct connection *connection)
 {
-    size_t size = connection->read_bytes;
+    size_t size = connection->turn.bytes;
 
     if (unlikely(pressure_level(connection->context->calls.pressure) != PRESSURE_NONE) &&
         size > TIGHT_BYTES)
@@ -72,33 +67,6 @@ static void note_progress(struct connection *connection, size_t got)
                                                connection->context->options.handshake_timeout_ms);
 }
 
-/* Next time a small bite, or as much as there is. A little that is of no use, as an answer to
- * SETTINGS is, changes nothing, so that a new connection has its first large receive once it has
- * brought packets: whoever comes again and again would have one each time. */
-static void choose_read_bytes(struct connection *connection, size_t got)
-{
-    if (likely(connection->useful > got / USEFUL_PART))
-        connection->read_bytes = connection->context->buffer_bytes;
-    else if (got >= CONNECTION_BITE_BYTES)
-        connection->read_bytes = CONNECTION_BITE_BYTES;
-}
-
-/*
- * What inflates costs by what comes out, up to a thousand times what came in. A connection that
- * brought more work than a receive of packets has its turn less often, until the others have had as
- * much of theirs, and receives less at a time, so that one turn is not long either.
- */
-static void charge_inflated(struct connection *connection, size_t got, uint64_t inflated)
-{
-    uint64_t usual = connection->context->buffer_bytes, bytes;
-
-    if (likely(inflated <= usual))
-        return;
-    connection->turns_to_miss = inflated / usual;
-    bytes = got * usual / inflated;
-    connection->read_bytes = bytes > INFLATING_BYTES ? (size_t)bytes : INFLATING_BYTES;
-}
-
 /* Gives what came to the session. Returns 0 or nghttp2's error. */
 static int feed(struct connection *connection, const uint8_t *bytes, size_t length)
 {
@@ -123,13 +91,11 @@ static int feed(struct connection *connection, const uint8_t *bytes, size_t leng
 static bool take(struct connection *connection, size_t got)
 {
     struct connection_context *context = connection->context;
-    uint64_t inflated = context->calls.inflated_bytes;
     int error;
 
     stats_add(&context->calls.stats->bytes_received, got);
     connection->received_ms = context->now_ms;
     connection->pinged_ms = 0;
-    connection->useful = 0;
     connection->completed = false;
     error = feed(connection, context->buffer, got);
     call_settle(&context->calls); /* the buffer is used again, and a cut may be answered, next */
@@ -141,33 +107,43 @@ static bool take(struct connection *connection, size_t got)
                                                    "its header block does not end", NULL};
 
         connection_dismiss(connection, &verdict, NGHTTP2_ENHANCE_YOUR_CALM);
-        return true;
     }
-    choose_read_bytes(connection, got);
-    charge_inflated(connection, got, context->calls.inflated_bytes - inflated);
     return true;
 }
 
 bool connection_receive(struct connection *connection)
 {
+    size_t size = receive_size(connection);
     ssize_t got;
 
+    connection->got = connection->useful = 0;
+    connection->filled = false;
     if (unlikely(connection->shut_ms || connection->deaf))
         return discard(connection);
-    if (unlikely(connection->turns_to_miss > 0)) {
-        connection->turns_to_miss--;
-        return true;
-    }
-    got = transport_receive(&connection->transport, connection->context->buffer,
-                            receive_size(connection));
+    got = transport_receive(&connection->transport, connection->context->buffer, size);
     if (got == -EAGAIN)
         return true;
-    return got > 0 ? take(connection, (size_t)got) : connection_end_input(connection, got);
+    if (got <= 0)
+        return connection_end_input(connection, got);
+    connection->got = (size_t)got;
+    connection->filled = connection->got == size;
+    return take(connection, (size_t)got);
 }
 
-bool connection_takes_bites(const struct connection *connection)
+void connection_end_turn(struct connection *connection, uint64_t ns)
 {
-    return connection->read_bytes == CONNECTION_BITE_BYTES;
+    turn_end(&connection->turn, &connection->context->pace, connection->got, connection->useful,
+             ns);
+}
+
+bool connection_is_costly(const struct connection *connection)
+{
+    return connection->turn.costly;
+}
+
+bool connection_has_more(const struct connection *connection)
+{
+    return connection->filled || connection_pending(connection);
 }
 
 bool connection_pending(const struct connection *connection)

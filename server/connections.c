@@ -1,13 +1,9 @@
 /*
- * Half of the time is for packets. A connection that brings many frames and few packets is read in
- * small bites (connection_receive.c), but how long a bite takes is the peer's choice: 160 requests
- * that are refused take half a millisecond, in which the packets of several receives could have
- * been counted. So the time of such connections is owed to the others, and while it is, and the
- * others have something to bring, they are held back; together, however many there are. Among
- * themselves they take turns. A peer that is held back stays readable, so epoll brings it again
- * next round.
- *
- * A client whose streams are many and short is no such peer: an eighth of what it sends is packets.
+ * Half of the time is for those who bring much with little work. Turns are about equally long
+ * (turn.h), but many connections whose every byte costs much would leave little to anybody else. So
+ * their time is owed to the others, and while it is, and some of the others have more to bring than
+ * they had turns for, they are held back; together, however many there are. Among themselves they
+ * take turns. A peer that is held back stays readable, so epoll brings it again next round.
  */
 #include "server/connections.h"
 
@@ -21,12 +17,10 @@
 #define TICK_CALLS 4096    /* that a round looks at: well under a millisecond */
 #define IDLE_NS    1000000 /* of their time in a round that has nobody else */
 
-/* Books the time from `start_ns` on. */
-static void charge(struct connections *connections, bool bites, uint64_t start_ns)
+/* Books time that a connection took. */
+static void charge(struct connections *connections, bool costly, uint64_t ns)
 {
-    uint64_t ns = clock_now_ns() - start_ns;
-
-    if (bites)
+    if (costly)
         connections->owed_ns += ns;
     else
         connections->owed_ns -= ns < connections->owed_ns ? ns : connections->owed_ns;
@@ -58,7 +52,7 @@ struct connection *connections_take(struct connections *connections, int fd,
         connections_end(connections, connection);
         return NULL;
     }
-    charge(connections, true, start_ns);
+    charge(connections, true, clock_now_ns() - start_ns);
     return connection;
 }
 
@@ -90,13 +84,13 @@ void connections_end_all(struct connections *connections)
         connections_end(connections, c);
 }
 
-/* True when a connection that brings few packets has to wait: because of the others, or because the
+/* True when a costly connection has to wait: because of the others, or because the
  * one of its kind that waits longest is to come first in this round. If that one is gone, nobody's
  * turn comes, once; so each of n that want theirs has it after n rounds in which there is time. */
 static bool is_held_back(const struct connections *connections,
                          const struct connection_links *links)
 {
-    uint64_t most = connections->brought_packets_before ? 0 : IDLE_NS;
+    uint64_t most = connections->others_waited ? 0 : IDLE_NS;
 
     return connections->owed_ns > most ||
            (connections->first_turn > 0 && links->turn > connections->first_turn);
@@ -128,12 +122,12 @@ static void note_pending(struct connections *connections, struct connection *con
 void connections_receive(struct connections *connections, struct connection *connection)
 {
     struct connection_links *links = connection_links(connection);
-    uint64_t start_ns;
-    bool alive, bites;
+    uint64_t start_ns, ns;
+    bool alive, costly;
 
     if (links->dead || links->pending)
         return;
-    if (connection_takes_bites(connection)) {
+    if (connection_is_costly(connection)) {
         if (is_held_back(connections, links)) {
             hold_back(connections, links);
             note_pending(connections, connection);
@@ -143,15 +137,25 @@ void connections_receive(struct connections *connections, struct connection *con
     }
     start_ns = clock_now_ns();
     alive = connection_receive(connection);
-    bites = connection_takes_bites(connection);
-    charge(connections, bites, start_ns);
+    ns = clock_now_ns() - start_ns;
+    connection_end_turn(connection, ns);
+    costly = connection_is_costly(connection);
+    charge(connections, costly, ns);
+    if (costly)
+        stats_add(&connections->context->calls.stats->turns_costly, 1);
     if (!alive) {
         connections_end(connections, connection);
         return;
     }
-    connections->brought_packets |= !bites;
+    connections->others_wait |= !costly && connection_has_more(connection);
     connections_touch(connections, connection);
     note_pending(connections, connection);
+}
+
+void connections_lost(struct connections *connections, struct connection *connection)
+{
+    if (connection_is_costly(connection))
+        connections_end(connections, connection);
 }
 
 void connections_begin_pending(struct connections *connections)
@@ -224,15 +228,15 @@ static void poll_write(const struct connections *connections, struct connection 
 
 static void send_one(struct connections *connections, struct connection *connection)
 {
-    bool bites = connection_takes_bites(connection);
-    uint64_t start_ns = bites ? clock_now_ns() : 0;
+    bool costly = connection_is_costly(connection);
+    uint64_t start_ns = costly ? clock_now_ns() : 0;
 
     if (connection_send(connection))
         poll_write(connections, connection);
     else
         connections_end(connections, connection);
-    if (bites)
-        charge(connections, true, start_ns);
+    if (costly)
+        charge(connections, true, clock_now_ns() - start_ns);
 }
 
 void connections_send(struct connections *connections)
@@ -272,10 +276,10 @@ static void unlink_one(struct connections *connections, struct connection *conne
 
 void connections_end_round(struct connections *connections)
 {
-    if (!connections->brought_packets)
+    if (!connections->others_wait)
         connections->owed_ns = 0; /* there is nobody to pay it to */
-    connections->brought_packets_before = connections->brought_packets;
-    connections->brought_packets = false;
+    connections->others_waited = connections->others_wait;
+    connections->others_wait = false;
     connections->first_turn = connections->next_first_turn;
     connections->next_first_turn = 0;
     while (connections->dead) {

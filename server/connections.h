@@ -25,12 +25,12 @@ struct connections {
     struct connection *due;     /* of them, those whose turn is in this round */
     struct connection *sweep;   /* whose calls are ticked next; NULL: all were */
 
-    /* See connections.c: whose turn it is, of those that bring few packets. Turns are numbered from
+    /* See connections.c: whose turn it is, of the costly ones. Turns are numbered from
      * 1, and each waits with the number of its last. */
     uint64_t owed_ns, turns;
     uint64_t first_turn;      /* whoever has it is to come first in this round; 0: nobody is */
     uint64_t next_first_turn; /* in the next one */
-    bool brought_packets, brought_packets_before;
+    bool others_wait, others_waited; /* cheap ones that had more to bring; in the last round */
 };
 
 /* Takes a socket, as connection_create() does. Returns NULL when it cannot; that is logged. */
@@ -48,6 +48,10 @@ void connections_end_all(struct connections *connections);
  * it alone when it has input that epoll does not see: its turn was in this round, or comes in the
  * next one. */
 void connections_receive(struct connections *connections, struct connection *connection);
+
+/* Its peer has reset it, and will never hear of an Ack. What is left to receive is counted where
+ * that is cheap; otherwise this is its end: it may be megabytes that take seconds. */
+void connections_lost(struct connections *connections, struct connection *connection);
 
 /* A round begins with those that have such input, each of them once, however much it has; so the
  * round ends. The first gathers them; the second does as above for the next of them, and returns

@@ -279,6 +279,8 @@ static void handle_event(struct worker *worker, const struct epoll_event *event)
     } else if (event->data.ptr == worker->inbox) {
         take_inbox(worker);
     } else { /* also when it can be sent to: a TLS handshake goes on by receiving */
+        if (event->events & EPOLLERR)
+            connections_lost(&worker->connections, event->data.ptr);
         connections_receive(&worker->connections, event->data.ptr);
         hand_over(worker);
     }

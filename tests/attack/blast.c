@@ -5,9 +5,11 @@
  *     blast PORT CONNECTIONS SECONDS FILE
  *
  * FILE: the opening of a connection, and a unit that is repeated, each as a 32-bit length in the
- * machine's order and its bytes; then flags, the first stream id, the number of places in the unit
- * that hold a stream id, and the places. The id grows by 2 with each unit. Flag 1: does not read.
- * Flag 2: a connection ends behind its opening, and the next one follows. Connections that the
+ * machine's order and its bytes; then flags, the first stream id, the bytes of DATA in the unit,
+ * the number of places in the unit that hold a stream id, and the places. The id grows by 2 with
+ * each unit. Flag 1: does not read. Flag 2: a connection ends behind its opening, and the next one
+ * follows. Flag 4: acknowledges SETTINGS and keeps to the windows of its one stream, so that DATA
+ * may go on without end. Connections that the
  * server closes are made anew. They come from 127.0.0.2, so that bounds of an address are not those
  * of other clients. At the end it prints what it did as JSON. Loopback only, and never longer than
  * a minute.
@@ -31,8 +33,12 @@
 #define MAX_PLACES      16
 #define BATCH_BYTES     65536 /* of units, rendered at once */
 #define MAX_SECONDS     60
+#define FRAME_HEADER    9
+#define HEARD_BYTES     65536
 
-enum { DEAF = 1, ONCE = 2 };
+enum { DEAF = 1, ONCE = 2, LEGAL = 4 };
+enum { SETTINGS = 4, WINDOW_UPDATE = 8, ACK = 1, INITIAL_WINDOW_SIZE = 4 };
+enum { INITIAL_WINDOW = 65535 };
 
 struct blob {
     uint8_t *bytes;
@@ -41,7 +47,7 @@ struct blob {
 
 struct attack {
     struct blob opening, unit;
-    uint32_t flags, first_id, place_count, places[MAX_PLACES];
+    uint32_t flags, first_id, data_bytes, place_count, places[MAX_PLACES];
     uint16_t port;
 };
 
@@ -50,6 +56,12 @@ struct peer {
     uint32_t id;
     uint8_t *out;
     size_t length, sent;
+
+    /* With LEGAL. */
+    int64_t connection_window, stream_window;
+    bool must_acknowledge, acknowledged;
+    uint8_t heard[HEARD_BYTES];
+    size_t heard_length;
 };
 
 static uint64_t connects, closes, units, bytes_sent, failures;
@@ -99,6 +111,7 @@ static void read_attack(struct attack *attack, const char *path)
     attack->unit = read_blob(file);
     attack->flags = read_number(file);
     attack->first_id = read_number(file);
+    attack->data_bytes = read_number(file);
     attack->place_count = read_number(file);
     if (attack->place_count > MAX_PLACES)
         die("too many places");
@@ -143,6 +156,9 @@ static void connect_peer(struct peer *peer, const struct attack *attack)
     memcpy(peer->out, attack->opening.bytes, attack->opening.length);
     peer->length = attack->opening.length;
     peer->sent = 0;
+    peer->connection_window = peer->stream_window = INITIAL_WINDOW;
+    peer->must_acknowledge = peer->acknowledged = false;
+    peer->heard_length = 0;
 }
 
 static void drop_peer(struct peer *peer)
@@ -152,10 +168,26 @@ static void drop_peer(struct peer *peer)
     closes++;
 }
 
+/* True when another unit may be sent. */
+static bool is_allowed(const struct peer *peer, const struct attack *attack)
+{
+    return !(attack->flags & LEGAL) ||
+           (peer->acknowledged && peer->connection_window >= attack->data_bytes &&
+            peer->stream_window >= attack->data_bytes);
+}
+
 static void render(struct peer *peer, const struct attack *attack)
 {
+    static const uint8_t acknowledgement[FRAME_HEADER] = {0, 0, 0, SETTINGS, ACK};
+
     peer->length = peer->sent = 0;
-    while (peer->length + attack->unit.length <= BATCH_BYTES) {
+    if (peer->must_acknowledge) {
+        memcpy(peer->out, acknowledgement, sizeof acknowledgement);
+        peer->length = sizeof acknowledgement;
+        peer->must_acknowledge = false;
+        peer->acknowledged = true;
+    }
+    while (peer->length + attack->unit.length <= BATCH_BYTES && is_allowed(peer, attack)) {
         uint8_t *unit = peer->out + peer->length;
         uint32_t id = htonl(peer->id);
 
@@ -164,6 +196,8 @@ static void render(struct peer *peer, const struct attack *attack)
             memcpy(unit + attack->places[i], &id, sizeof id);
         peer->id += 2;
         peer->length += attack->unit.length;
+        peer->connection_window -= attack->data_bytes;
+        peer->stream_window -= attack->data_bytes;
         units++;
     }
 }
@@ -179,6 +213,8 @@ static bool say(struct peer *peer, const struct attack *attack)
         if (attack->unit.length == 0)
             return true;
         render(peer, attack);
+        if (peer->length == 0)
+            return true;
     }
     n = send(peer->fd, peer->out + peer->sent, peer->length - peer->sent, MSG_NOSIGNAL);
     if (n < 0)
@@ -188,17 +224,62 @@ static bool say(struct peer *peer, const struct attack *attack)
     return true;
 }
 
-static bool hear(const struct peer *peer)
+static uint32_t number_at(const uint8_t *bytes)
 {
-    char ignored[16384];
-    ssize_t n = recv(peer->fd, ignored, sizeof ignored, 0);
+    uint32_t number;
 
-    return n > 0 || (n < 0 && errno == EAGAIN);
+    memcpy(&number, bytes, sizeof number);
+    return ntohl(number);
+}
+
+static void take_settings(struct peer *peer, const uint8_t *payload, size_t length)
+{
+    for (size_t i = 0; i + 6 <= length; i += 6) {
+        if (payload[i] == 0 && payload[i + 1] == INITIAL_WINDOW_SIZE)
+            peer->stream_window += (int64_t)number_at(payload + i + 2) - INITIAL_WINDOW;
+    }
+    peer->must_acknowledge = true;
+}
+
+static void take_frame(struct peer *peer, const uint8_t *frame, size_t length)
+{
+    const uint8_t *payload = frame + FRAME_HEADER;
+
+    if (frame[3] == SETTINGS && !(frame[4] & ACK))
+        take_settings(peer, payload, length);
+    else if (frame[3] == WINDOW_UPDATE && number_at(frame + 5) == 0)
+        peer->connection_window += number_at(payload);
+    else if (frame[3] == WINDOW_UPDATE)
+        peer->stream_window += number_at(payload);
+}
+
+/* The server's frames are small. */
+static bool hear(struct peer *peer)
+{
+    size_t at = 0, room = sizeof peer->heard - peer->heard_length;
+    ssize_t n = recv(peer->fd, peer->heard + peer->heard_length, room, 0);
+
+    if (n <= 0)
+        return n < 0 && errno == EAGAIN;
+    peer->heard_length += (size_t)n;
+    while (peer->heard_length - at >= FRAME_HEADER) {
+        const uint8_t *frame = peer->heard + at;
+        size_t length = number_at(frame) >> 8;
+
+        if (peer->heard_length - at < FRAME_HEADER + length)
+            break;
+        take_frame(peer, frame, length);
+        at += FRAME_HEADER + length;
+    }
+    memmove(peer->heard, peer->heard + at, peer->heard_length - at);
+    peer->heard_length -= at;
+    return true;
 }
 
 static bool has_more(const struct peer *peer, const struct attack *attack)
 {
-    return peer->sent < peer->length || attack->unit.length > 0 || attack->flags & ONCE;
+    return peer->sent < peer->length || attack->flags & ONCE || peer->must_acknowledge ||
+           (attack->unit.length > 0 && is_allowed(peer, attack));
 }
 
 static void serve(struct peer *peer, const struct attack *attack, short events)

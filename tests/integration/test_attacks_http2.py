@@ -1,5 +1,9 @@
 """Floods of HTTP/2: under each of them a client that behaves keeps at least half of its speed and
 all of its counts, memory stays bounded, the right counter tells, and nothing is left behind."""
+import gzip
+import struct
+import zlib
+
 import pytest
 
 pytest.importorskip("hpack", reason="python3-hpack is not installed")
@@ -22,7 +26,7 @@ from harness.h2_raw import (
     settings,
     window_update,
 )
-from harness.wire import framed_packets
+from harness.wire import framed, framed_packets, packet
 
 FIELDS = [*Raw.fields()]
 REQUEST = literals(FIELDS)
@@ -32,6 +36,30 @@ MOST = (1 << 31) - 1
 def request(flags=0, extra=()):
     """HEADERS of a call; the attacker writes the stream's number."""
     return frame(HEADERS, END_HEADERS | flags, 1, REQUEST + literals(extra))
+
+
+CODE_ORDER = (16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1)  # RFC 1951, 3.2.7
+PACKETS = framed_packets(["attacker"]) * 100
+GZIP_REQUEST = request(extra=[("grpc-encoding", "gzip")])
+
+
+def of_empty_blocks(plain, octets):
+    """A gzip member of about so many octets: first blocks of dynamic Huffman codes that give
+    nothing (RFC 1951, 3.2.7), each of which has its tables made, then what `plain` is."""
+    bits = (
+        "0" "01"  # not the last block; dynamic codes, the least bit first
+        "00000" "00000" "0111"  # 257 literals and lengths, 1 distance, 18 code lengths
+        + "".join({18: "100", 0: "010", 1: "010"}.get(symbol, "000") for symbol in CODE_ORDER)
+        + "0" "1111111" "0" "1101011"  # 138 zeros, 118 zeros
+        + "11" "10"  # a length of 1 for the end of the block, 0 for the distance
+        + "0"  # the end
+    )
+    two = int((bits * 2)[::-1], 2).to_bytes(len(bits) // 4, "little")
+    assert len(bits) % 4 == 0
+    packed = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    member = two * (octets // len(two)) + packed.compress(plain) + packed.flush()
+    member = gzip.compress(b"")[:10] + member
+    return member + struct.pack("<II", zlib.crc32(plain), len(plain))
 
 
 def in_pieces(block, size=16000):
@@ -110,9 +138,14 @@ BY_NAME = {
     "calls that are refused": (
         Attack.on_streams(frame(HEADERS, END_HEADERS | END_STREAM, 1,
                                 literals(Raw.fields(path="/no.such/Thing")))), []),
-    "DATA of one octet": (
-        Attack(greeting() + request(), b"".join(data(1, bytes([octet]))
-                                                for octet in framed_packets(["attacker"]))), []),
+    "DATA of one octet": (Attack.of_data(PACKETS, 1, request()), ["turns_costly"]),
+    "DATA of two octets": (Attack.of_data(PACKETS, 2, request()), ["turns_costly"]),
+    "messages that inflate a thousandfold": (
+        Attack.of_data(framed(gzip.compress(packet("attacker", 1, bytes(1 << 20))), flag=1),
+                       headers=GZIP_REQUEST), ["turns_costly"]),
+    "compressed blocks of which nothing comes out": (
+        Attack.of_data(framed(of_empty_blocks(packet("attacker"), 40_000), flag=1),
+                       headers=GZIP_REQUEST), ["turns_costly"]),
     "octets that are no HTTP/2": (Attack(b"GET / HTTP/1.1\r\n\r\n", flags=ONCE, connections=20), []),
     "a preface, and gone": (Attack(greeting(), flags=ONCE, connections=20), []),
 }

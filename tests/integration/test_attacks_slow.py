@@ -1,7 +1,5 @@
-"""Attackers that take their time, that come in great numbers, and that make little bytes cost much:
+"""Attackers that take their time, and that come in great numbers:
 the same standard as for floods (test_attacks_http2.py)."""
-import gzip
-
 import pytest
 
 pytest.importorskip("hpack", reason="python3-hpack is not installed")
@@ -21,7 +19,7 @@ from harness.h2_raw import (
     ping,
 )
 from harness.sender import Sender
-from harness.wire import framed, framed_packets, packet
+from harness.wire import framed_packets
 
 CROWD = 40 if SANITIZED else 400
 CAP, DEVICES = 600, 20_000  # of connections of one address, of devices
@@ -30,8 +28,6 @@ CAP, DEVICES = 600, 20_000  # of connections of one address, of devices
 def request(flags=0, **changed):
     return frame(HEADERS, END_HEADERS | flags, 1, literals(Raw.fields(**changed)))
 
-
-BOMB = framed(gzip.compress(packet("attacker", 1, bytes(1 << 20))), flag=1)
 
 BY_NAME = {
     "silence": (Attack(b"", connections=CROWD), ["bad_peer_slow"]),
@@ -53,8 +49,6 @@ BY_NAME = {
         ["bad_peer_stall", "bad_peer_reset", "bad_peer_flood"]),
     "connections past the cap of their address": (
         Attack(greeting(), connections=CAP + 200), ["connections_refused_address"]),
-    "messages that inflate a thousandfold": (
-        Attack(greeting() + request(grpc_encoding="gzip"), data(1, BOMB)), []),
 }
 
 

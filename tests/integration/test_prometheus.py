@@ -26,7 +26,7 @@ COUNTERS = """
     tallyd_flusher_cpu_seconds tallyd_http_responses tallyd_http_connections_refused
     tallyd_http_connections_shut tallyd_snapshot_readings
     tallyd_snapshot_failures process_cpu_seconds tallyd_connections_refused
-    tallyd_connections_aged tallyd_streams_refused tallyd_streams_expired
+    tallyd_connections_aged tallyd_turns_costly tallyd_streams_refused tallyd_streams_expired
     tallyd_streams_not_allowed tallyd_service_calls_opened tallyd_reloads
 """.split()
 GAUGES = """

@@ -14,7 +14,7 @@ enum { MANY = 5, LONG_NS = 2000000 /* over what a round has for such connections
 struct connection {
     struct connection_links links;
     int fd;
-    bool bites, pending;
+    bool costly, pending;
     unsigned turns;
 };
 
@@ -27,7 +27,7 @@ struct connection *connection_create(struct connection_context *context, int fd,
     (void)address;
     assert_non_null(connection);
     connection->fd = fd;
-    connection->bites = true;
+    connection->costly = true;
     return connection;
 }
 
@@ -47,9 +47,21 @@ bool connection_receive(struct connection *connection)
     return true;
 }
 
-bool connection_takes_bites(const struct connection *connection)
+void connection_end_turn(struct connection *connection, uint64_t ns)
 {
-    return connection->bites;
+    (void)connection;
+    (void)ns;
+}
+
+bool connection_is_costly(const struct connection *connection)
+{
+    return connection->costly;
+}
+
+bool connection_has_more(const struct connection *connection)
+{
+    (void)connection;
+    return true;
 }
 
 bool connection_pending(const struct connection *connection)
@@ -174,7 +186,7 @@ static void receive_takes_turns_when_one_brings_packets(void **state)
     struct connections connections = create(some);
 
     (void)state;
-    some[0]->bites = false;
+    some[0]->costly = false;
     for (int i = 0; i < 20 * MANY; i++)
         go_round(&connections, some);
     assert_int_equal(some[0]->turns, 20 * MANY);

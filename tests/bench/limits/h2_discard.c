@@ -206,7 +206,7 @@ int main(int argc, char **argv)
 {
     const struct loop_handler handler = {open_connection, receive, close_connection};
     struct server server = {0};
-    struct options options;
+    struct options options = {0};
     int error;
 
     program_options("bench_h2_discard", &table, &options, &options.help, argc, argv);

@@ -49,7 +49,7 @@ static void close_counter(void *connection)
 int main(int argc, char **argv)
 {
     const struct loop_handler handler = {open_counter, count, close_counter};
-    struct options options;
+    struct options options = {0};
     uint64_t total = 0;
     int error;
 

@@ -92,7 +92,7 @@ static int fail(const char *what)
 
 int main(int argc, char **argv)
 {
-    struct options options;
+    struct options options = {0};
     const uint8_t *bytes = NULL;
     size_t length = 0;
     uint64_t start;

@@ -192,7 +192,7 @@ int main(int argc, char **argv)
     char error[REDIS_ERROR_BYTES] = "out of memory";
     struct redis_options where = {0};
     redisContext *redis = NULL;
-    struct options options;
+    struct options options = {0};
     struct load load;
     int status = EXIT_FAILURE;
 

@@ -23,7 +23,7 @@ from .wire import framed_packets
 
 PACKETS = 20_000 if SANITIZED else 600_000  # of the client that behaves
 RATE = 20_000 if SANITIZED else 1_000_000  # a second: a small part of what a core can do
-DEAF, ONCE = 1, 2
+DEAF, ONCE, LEGAL = 1, 2, 4
 
 
 def greeting(*pairs):
@@ -33,7 +33,8 @@ def greeting(*pairs):
 @dataclasses.dataclass
 class Attack:
     """What is said on each connection: `opening` once, then `unit` again and again. `ids` are the
-    places in the unit where a stream id stands; they grow from unit to unit."""
+    places in the unit where a stream id stands; they grow from unit to unit. With LEGAL the unit
+    is of `data` octets of DATA, on the one stream that the opening opens."""
 
     opening: bytes
     unit: bytes = b""
@@ -41,6 +42,7 @@ class Attack:
     first_id: int = 1
     flags: int = 0
     connections: int = 8
+    data: int = 0
 
     @classmethod
     def on_streams(cls, *frames, opening=None, **options):
@@ -52,11 +54,18 @@ class Attack:
         return cls(greeting() if opening is None else opening, b"".join(frames), tuple(places),
                    **options)
 
+    @classmethod
+    def of_data(cls, octets, frame_octets=16384, headers=None):
+        """DATA without end on one stream, which `headers` opens, in frames of so many octets."""
+        frames = [h2.data(1, octets[i : i + frame_octets])
+                  for i in range(0, len(octets), frame_octets)]
+        return cls(greeting() + headers, b"".join(frames), flags=LEGAL, data=len(octets))
+
     def write(self, path):
         def blob(octets):
             return struct.pack("=I", len(octets)) + octets
 
-        numbers = [self.flags, self.first_id, len(self.ids), *self.ids]
+        numbers = [self.flags, self.first_id, self.data, len(self.ids), *self.ids]
         path.write_bytes(
             blob(self.opening) + blob(self.unit) + struct.pack(f"={len(numbers)}I", *numbers)
         )

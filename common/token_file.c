@@ -103,6 +103,11 @@ bool token_file_is_name(const char *text)
     return is_name((struct text){text, strlen(text)});
 }
 
+bool token_file_is_limitable(unsigned held)
+{
+    return held & (TOKEN_INGEST | TOKEN_ADMIN);
+}
+
 /* ---- Fields --------------------------------------------------------------------------------- */
 
 static int parse_name(const struct parser *parser, struct text word, struct token_entry *entry)
@@ -222,7 +227,12 @@ static int parse_fields(const struct parser *parser, struct text line, struct to
         if ((result = fields[i].parse(parser, word, entry)))
             return result;
     }
-    return seen[0] ? 0 : fail(parser, "sha256= is missing");
+    if (!seen[0])
+        return fail(parser, "sha256= is missing");
+    if ((seen[1] || seen[2]) && !token_file_is_limitable(entry->rights))
+        return fail(parser, "prefix= and max-devices= limit what is sent, and this one may not "
+                            "send: it reads every device");
+    return 0;
 }
 
 /* ---- The file ------------------------------------------------------------------------------- */

@@ -8,7 +8,8 @@
  * First a name (letters, digits, "-", "_" and ".", at most 64), then its rights separated by
  * commas, then fields in any order. Blanks or tabs stand between them. The prefix is UTF-8, with
  * %20 for a blank, %25 for %, and so on. A line that starts with # is a comment. No name, hash or
- * field may come twice. Nothing else is let pass: an error is better than a right that nobody meant
+ * field may come twice. A prefix or a limit needs the right to send, which is all that it limits.
+ * Nothing else is let pass: an error is better than a right that nobody meant
  * to give.
  *
  * Messages tell the line and never quote it: it might hold a token that was pasted there by
@@ -70,5 +71,8 @@ char *token_file_load(const char *path, size_t *length, unsigned *mode,
 
 /* True if a text may be a name. */
 bool token_file_is_name(const char *text);
+
+/* True if a token that holds these rights may have a prefix or a limit: if it may send. */
+bool token_file_is_limitable(unsigned held);
 
 #endif

@@ -39,9 +39,12 @@ static const struct opt_row rows[] = {
     FLAG(read, "read", "add: it may read over HTTP"),
     FLAG(admin, "admin", "add: it may do both, and have tallyd read its configuration again"),
     {"prefix", NULL, OPT_STRING, FIELD(prefix), NULL, 0, 0, NULL, "TEXT",
-     "add: every device_id that is sent with it must begin so", 0},
+     "add: every device_id that is sent with it must begin so; needs --ingest or --admin", 0},
     {"max-devices", NULL, OPT_NUMBER, FIELD(max_devices), NULL, 1, TOKEN_FILE_MAX_DEVICES, NULL,
-     "N", "add: it may bring so many devices into being; no limit if not given", 0},
+     "N",
+     "add: it may bring so many devices into being; no limit if not given; "
+     "needs --ingest or --admin",
+     0},
     FLAG(help, "help", "print this and exit"),
 };
 
@@ -167,6 +170,9 @@ static int add(const struct options *options, const char *name)
                         TOKEN_FILE_NAME_BYTES);
     if (!entry.rights)
         return complain(WRONG_ARGUMENTS, "say what it may do: --ingest, --read or --admin");
+    if ((options->prefix || options->max_devices) && !token_file_is_limitable(entry.rights))
+        return complain(WRONG_ARGUMENTS, "--prefix and --max-devices limit what is sent, and go "
+                                         "with --ingest or --admin; --read is for every device");
     if ((options->prefix && !entry.prefix_length) ||
         entry.prefix_length > TOKEN_FILE_PREFIX_BYTES ||
         !utf8_is_valid((const uint8_t *)entry.prefix, entry.prefix_length))

@@ -40,9 +40,9 @@ static void parse_of_good_files_gives_their_tokens(void **state)
          "ingest,read,admin " H1 "\n",
          1},
         {"a admin,read,ingest " H1 "\n", 1},
-        {"A.b-c_9 read " H1 " prefix=x max-devices=1\n", 1},
-        {"a read max-devices=1000000000 prefix=%00%20%25 " H1 "\n", 1},
-        {"a read " H1 " prefix=#=%E5%8C%97\xE4\xBA\xAC\n", 1},
+        {"A.b-c_9 read,ingest " H1 " prefix=x max-devices=1\n", 1},
+        {"a admin max-devices=1000000000 prefix=%00%20%25 " H1 "\n", 1},
+        {"a ingest " H1 " prefix=#=%E5%8C%97\xE4\xBA\xAC\n", 1},
         {N64 " read " H1 "\n", 1},
         {"a read " H1 "\n# between\n\nb read " H2, 2},
         {"a read sha256=0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef\n", 1},
@@ -85,6 +85,8 @@ static void parse_of_bad_files_says_which_line_and_why(void **state)
         {"a ingest " H1 "0", "line 1: sha256 must have 64"},
         {"a ingest sha256=g123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
          "line 1: sha256 must have 64"},
+        {"a read " H1 " prefix=x", "line 1: prefix= and max-devices= limit what is sent"},
+        {"a read max-devices=1 " H1, "line 1: prefix= and max-devices= limit what is sent"},
         {"a ingest " H1 " prefix=", "line 1: prefix must be"},
         {"a ingest " H1 " prefix=%", "line 1: prefix must be"},
         {"a ingest " H1 " prefix=%4", "line 1: prefix must be"},
@@ -232,12 +234,15 @@ static void parse_of_what_was_rendered_gives_the_same(void **state)
         struct token_file file;
         size_t length;
 
+        bool limited;
+
         entry.rights = 1 + (unsigned)round % 7;
-        entry.prefix_length = random_next(&seed) % (TOKEN_FILE_PREFIX_BYTES + 1);
+        limited = token_file_is_limitable(entry.rights);
+        entry.prefix_length = limited ? random_next(&seed) % (TOKEN_FILE_PREFIX_BYTES + 1) : 0;
         for (size_t i = 0; i < entry.prefix_length; i++)
             prefix[i] = (char)(random_next(&seed) % 128);
-        entry.max_devices =
-            round % 2 ? TOKEN_FILE_NO_LIMIT : random_next(&seed) % TOKEN_FILE_MAX_DEVICES + 1;
+        entry.max_devices = round % 2 || !limited ? TOKEN_FILE_NO_LIMIT
+                                                  : random_next(&seed) % TOKEN_FILE_MAX_DEVICES + 1;
         entry.hash[round % TOKEN_HASH_BYTES] = (uint8_t)random_next(&seed);
         length = token_render_entry(&entry, line);
         assert_int_equal(length, strlen(line));

@@ -173,7 +173,7 @@ static void find_of_the_last_of_many_gives_it(void **state)
     (void)state;
     assert_non_null(file);
     for (unsigned i = 0; i < TOKEN_FILE_MAX_TOKENS - 1; i++)
-        fprintf(file, "n%u read sha256=%064x max-devices=1\n", i, i);
+        fprintf(file, "n%u ingest sha256=%064x max-devices=1\n", i, i);
     fputs(line(one, "last read", a, ""), file);
     fclose(file);
     tokens = create();
@@ -365,7 +365,7 @@ static void lookups_and_reloads_at_the_same_time_are_right(void **state)
         assert_int_equal(pthread_create(&threads[i], NULL, find_all_the_time, &torture), 0);
     for (int i = 0; i < RELOADS; i++) {
         write_lines(line(one, i % 2 ? "always1 ingest" : "always2 ingest", a, "prefix=p"),
-                    i % 3 ? line(two, "sometimes read", b, "max-devices=2") : "");
+                    i % 3 ? line(two, "sometimes ingest", b, "max-devices=2") : "");
         reload(torture.tokens);
         if (i % 10 == 0)
             usleep(1000); /* so that lookups get their turn on a busy machine */

@@ -57,7 +57,17 @@ const char *rpc_failure_hint(enum grpc_status status, const char *message)
          "tallyd runs, but has no usable Redis: its log says why (if scripts/run.sh started "
          "that Redis: Ctrl-C there, and run it again)"},
         {GRPC_UNAVAILABLE, "connection lost",
-         "tallyd stopped, or something between closed the connection; its log tells more"},
+         "tallyd stopped, or speaks TLS only (then give --tls), or something between closed the "
+         "connection; its log tells more"},
+        {GRPC_UNAVAILABLE, "certificate is refused",
+         "--tls-ca names who signed it, --tls-server-name the name that it has"},
+        {GRPC_UNAVAILABLE, "certificate required",
+         "tallyd has --tls-client-ca: show a certificate with --tls-cert and --tls-key"},
+        {GRPC_UNAVAILABLE, "speak TLS", "leave out --tls where tallyd has no --tls-cert"},
+        {GRPC_UNAUTHENTICATED, "",
+         "--token-file names a file with a token; \"tallyd token list\" shows which ones count"},
+        {GRPC_PERMISSION_DENIED, "",
+         "\"tallyd token list\" shows what a token may do, and the prefix that --id-prefix needs"},
         {GRPC_UNAVAILABLE, "going away (NO_ERROR)",
          "tallyd is stopping, or renews its connections; send again"},
         {GRPC_UNAVAILABLE, "going away (ENHANCE_YOUR_CALM)",

@@ -34,6 +34,16 @@ static void print_range(const struct opt_row *row, FILE *out)
         fprintf(out, "%" PRIu64 " to %" PRIu64, row->min, row->max);
 }
 
+/* Whether the table has a configuration file, in which a secret may stand. */
+static bool has_file(const struct opt_table *table)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        if (table->rows[i].traits & OPT_FILE)
+            return true;
+    }
+    return false;
+}
+
 void opt_print_help(const struct opt_table *table, FILE *out)
 {
     fprintf(out, "%s\n\nOptions:\n", table->synopsis);
@@ -50,8 +60,10 @@ void opt_print_help(const struct opt_table *table, FILE *out)
         }
         if (row->fallback && *row->fallback)
             fprintf(out, " [default: %s]", row->fallback);
-        if (row->traits & OPT_SECRET)
+        if (row->traits & OPT_SECRET && has_file(table))
             fprintf(out, " [no flag; configuration file: %s]", row->name);
+        else if (row->traits & OPT_SECRET)
+            fputs(" [no flag]", out);
         else if (row->environment)
             fprintf(out, " [env: %s]", row->environment);
         if (row->traits & OPT_RELOADABLE)
@@ -82,7 +94,7 @@ void opt_print_markdown(const struct opt_table *table, FILE *out)
         for (int c = 0; row->type == OPT_CHOICE && row->choices[c]; c++)
             fprintf(out, "%s`%s`", c ? ", " : "", row->choices[c]);
         fprintf(out, " | %s", row->help);
-        if (row->traits & OPT_SECRET)
+        if (row->traits & OPT_SECRET && has_file(table))
             fprintf(out, " (in the configuration file: `%s`)", row->name);
         fputs(row->traits & OPT_RELOADABLE ? " (reloadable) |\n" : " |\n", out);
     }
@@ -136,10 +148,12 @@ void opt_print_roff(const struct opt_table *table, FILE *out)
             print_range(row, out);
             fputs(".\n", out);
         }
-        if (row->traits & OPT_SECRET) {
+        if (row->traits & OPT_SECRET && has_file(table)) {
             fputs("No flag; in the configuration file: ", out);
             print_roff_text(row->name, out);
             fputs(".\n", out);
+        } else if (row->traits & OPT_SECRET) {
+            fputs("No flag.\n", out);
         } else if (row->environment) {
             fprintf(out, "Environment: \\fB%s\\fR.\n", row->environment);
         }

@@ -4,16 +4,21 @@
 typedef void printer(const struct opt_table *, FILE *);
 
 /* What it prints of the table, to be freed. */
-static char *printed(printer *print)
+static char *printed_of(const struct opt_table *printable, printer *print)
 {
     char *text = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
 
     assert_non_null(out);
-    print(&table, out);
+    print(printable, out);
     fclose(out);
     return text;
+}
+
+static char *printed(printer *print)
+{
+    return printed_of(&table, print);
 }
 
 static void print_help_and_tables_name_every_option(void **state)
@@ -69,12 +74,33 @@ static void print_secret_shows_no_flag(void **state)
     }
 }
 
+/* A program without a configuration file has no place in it for a secret. */
+static void print_secret_names_no_file_where_there_is_none(void **state)
+{
+    printer *const printers[] = {opt_print_help, opt_print_markdown, opt_print_roff};
+    struct opt_row row = rows[0];
+    const struct opt_table without = {.synopsis = "usage: t", .rows = &row, .count = 1};
+
+    (void)state;
+    row.traits = OPT_SECRET;
+    for (size_t i = 0; i < ARRAY_LENGTH(printers); i++) {
+        char *with = printed(printers[i]), *text = printed_of(&without, printers[i]);
+
+        assert_non_null(strstr(with, "configuration file: "));
+        assert_null(strstr(text, "configuration file"));
+        assert_non_null(strstr(text, "T_HOST"));
+        free(with);
+        free(text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(print_help_and_tables_name_every_option),
         cmocka_unit_test(print_reloadable_is_marked),
         cmocka_unit_test(print_secret_shows_no_flag),
+        cmocka_unit_test(print_secret_names_no_file_where_there_is_none),
     };
 
     return cmocka_run_group_tests_name("opt_help", tests, NULL, NULL);

@@ -251,8 +251,8 @@ static size_t fill(struct flusher *flusher, struct batch *batch)
     uint64_t overflowed = pending_overflowed(flusher->pending);
 
     if (overflowed && !stats_get(&stats->overflow_packets))
-        log_warn("--max-devices (%" PRIu64 ") is reached, or memory short: packets of further "
-                 "devices go to " COUNTERS_OVERFLOW_ID,
+        log_warn("--max-devices (%" PRIu64 ") or that of a token is reached, or memory is short: "
+                 "packets of further devices go to " COUNTERS_OVERFLOW_ID,
                  flusher->options.max_devices);
     stats_set(&stats->overflow_packets, overflowed);
     stats_set(&stats->devices, pending_devices(flusher->pending));

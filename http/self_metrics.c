@@ -58,8 +58,10 @@ static void write_packets(struct exposition *e, const struct balance_values *bal
                           const struct stats_flusher *flusher)
 {
     write_balance(e, balance);
-    exposition_counter(e, "tallyd_packets_overflow", stats_get(&flusher->overflow_packets),
-                       "Packets of devices past --max-devices, which are counted together.");
+    exposition_counter(
+        e, "tallyd_packets_overflow", stats_get(&flusher->overflow_packets),
+        "Packets of devices past --max-devices, or past that of a token, or that came "
+        "when memory was short; they are counted together.");
     exposition_counter(e, "tallyd_packets_arrived", sum->packets_arrived,
                        "Packets that arrived whole, the rejected ones included, up to now.");
     exposition_counter(e, "tallyd_received_bytes", sum->bytes_received,

@@ -47,12 +47,23 @@ static bool name_changes(const struct config *a, const struct config *b, bool ca
     return used > 0;
 }
 
+/* Whatever the options are, the files that they name are read. */
+static const char *what_was_read(const struct config *config)
+{
+    if (config->tls_cert && config->token_file)
+        return "configuration, certificates and tokens";
+    if (config->tls_cert)
+        return "configuration and certificates";
+    return config->token_file ? "configuration and tokens" : "configuration";
+}
+
 static void log_changes(const struct config *now, const struct config *before)
 {
     char names[NAMES_BYTES];
     bool any = name_changes(now, before, true, names);
 
-    log_info("configuration read again: %s", any ? names : "no option that can change has");
+    log_info("%s read again: %s", what_was_read(now),
+             any ? names : "no option that can change has");
     if (name_changes(now, before, false, names))
         log_warn("changed, but not in force before a restart: %s", names);
 }

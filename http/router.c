@@ -140,6 +140,21 @@ static bool names_one_host(const struct mg_request_info *info)
     return hosts == 1;
 }
 
+/* Refuses a method. Who asks for a reload that there is none of is told what is missing. */
+static int refuse_method(struct request *request, const struct route *route)
+{
+    const struct route *known = find_route(request->path);
+    bool changes = route && route->changes;
+
+    reply_header(request, "Allow: %s", changes ? "POST" : "GET, HEAD");
+    if (!route && known && known->changes)
+        return reply_problem(request, 405,
+                             "without --token-file nobody can be told from an "
+                             "administrator here: send SIGHUP instead");
+    return reply_problem(request, 405, "only %s served here",
+                         changes ? "POST is" : "GET and HEAD are");
+}
+
 /* Refuses what is too large, or not whole. Returns the status of the answer, or 0. */
 static int refuse_odd(struct request *request, const struct mg_request_info *info)
 {
@@ -157,16 +172,12 @@ static int refuse_odd(struct request *request, const struct mg_request_info *inf
 static int answer(struct request *request, const struct mg_request_info *info)
 {
     const struct route *route = find_served(request);
-    bool changes = route && route->changes;
     int status = refuse_odd(request, info);
 
     if (status)
         return status;
-    if (!is_method_served(request, route, info->request_method)) {
-        reply_header(request, "Allow: %s", changes ? "POST" : "GET, HEAD");
-        return reply_problem(request, 405, "only %s served here",
-                             changes ? "POST is" : "GET and HEAD are");
-    }
+    if (!is_method_served(request, route, info->request_method))
+        return refuse_method(request, route);
     if (!route)
         return reply_problem(request, 404, "no such path; /docs lists those that there are");
     status = admit(request, route);

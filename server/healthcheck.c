@@ -90,6 +90,14 @@ static bool tells_life(const char *answer)
     return false;
 }
 
+/* What a port with TLS says to plain HTTP: an alert, or nothing. */
+static bool is_of_tls(const char *answer)
+{
+    const char alert = 21; /* the type of the record: RFC 8446, section 5.1 */
+
+    return !*answer || *answer == alert;
+}
+
 int healthcheck(const char *bind, uint16_t port, bool tls)
 {
     /* With "::" HTTP listens on IPv4 too, and on nothing else where civetweb lacks IPv6. */
@@ -108,6 +116,8 @@ int healthcheck(const char *bind, uint16_t port, bool tls)
     SSL_free(ssl);
     SSL_CTX_free(context);
     close(fd);
+    if (!tls && (!error || error == -EIO) && is_of_tls(answer))
+        return -EPROTOTYPE;
     if (error)
         return error;
     return tells_life(answer) ? 0 : -EBADMSG;

@@ -12,7 +12,8 @@
 
 /* GETs /healthz from the HTTP port at `bind` (the loopback address when that is "every address"),
  * over TLS if `tls` is set. Returns 0 when the answer tells of life: 200, or that the path is not
- * for everybody; -EBADMSG when it is another, -EPROTO when TLS fails, or another negative errno.
+ * for everybody; -EPROTOTYPE when it looks like TLS and `tls` is not set, -EBADMSG when it is
+ * another, -EPROTO when TLS fails, or another negative errno.
  * Takes at most a few seconds. */
 int healthcheck(const char *bind, uint16_t port, bool tls) MUST_CHECK;
 

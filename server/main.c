@@ -11,6 +11,7 @@
 #include "server/signals.h"
 #include "server/token_command.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,8 +32,10 @@ static int serve(struct config *config, int argc, char **argv)
     }
     server = server_start(config, error);
     if (!server) {
+        int status = errno == EINVAL ? EXIT_WRONG_OPTIONS : EXIT_CANNOT_START;
+
         fprintf(stderr, "tallyd: %s\n", error);
-        return EXIT_CANNOT_START;
+        return status;
     }
     notify_ready();
     do {
@@ -57,7 +60,9 @@ static int check_health(const struct config *config)
 
     if (error)
         fprintf(stderr, "tallyd: not healthy: %s, port %u: %s\n", config->bind,
-                (unsigned)config->http_port, strerror(-error));
+                (unsigned)config->http_port,
+                error == -EPROTOTYPE ? "it seems to speak TLS: give --tls-cert and --tls-key"
+                                     : strerror(-error));
     return error ? 1 : 0;
 }
 

@@ -291,17 +291,17 @@ struct server *server_start(const struct config *config, char error[OPT_ERROR_BY
 
     if (!server) {
         snprintf(error, OPT_ERROR_BYTES, "out of memory");
-        return NULL;
+        return NULL; /* errno is ENOMEM */
     }
     server->config = config;
     server->worker_count = (size_t)config->workers;
     server->wake_fd = server->event_fd = -1;
     balance_init(&server->balance);
     server->memory_error = pressure_init(&server->pressure);
-    if (server_check_limits(server, error))
+    if ((result = server_check_limits(server, error)) || (result = create_tls(server, error)) ||
+        (result = create_tokens(server, error)))
         goto err;
-    if (create_tls(server, error) || create_tokens(server, error) ||
-        share_descriptors(server, error))
+    if (share_descriptors(server, error)) /* what the process may have, and no option */
         goto err;
     if ((result = create_parts(server)))
         goto err_result;
@@ -321,8 +321,10 @@ struct server *server_start(const struct config *config, char error[OPT_ERROR_BY
 
 err_result:
     snprintf(error, OPT_ERROR_BYTES, "cannot start: %s", strerror(-result));
+    result = 0;
 err:
     server_destroy(server);
+    errno = result == -EINVAL ? EINVAL : ECANCELED;
     return NULL;
 }
 

@@ -11,7 +11,8 @@ struct server;
 
 /* Starts everything: the sockets, the workers, the flusher, HTTP. Redis need not be there.
  * `config` is borrowed; main may change what is reloadable in it, and calls server_reload() then.
- * Returns NULL with one line in `error`. */
+ * Returns NULL with one line in `error`, and errno EINVAL if an option is wrong or a file that one
+ * names, another errno if something else is. */
 struct server *server_start(const struct config *config, char error[OPT_ERROR_BYTES]) MUST_CHECK;
 
 /* Accepts connections and hands them to the workers, until `signal_fd` (a signalfd) becomes

@@ -207,7 +207,8 @@ def test_healthcheck_over_tls(mutual, authority, server):
     options = ["--http-port", mutual.http_port, "--tls-cert", server[0], "--tls-key", server[1]]
     assert run("--healthcheck", *options).returncode == 0
     assert run("--healthcheck", *options, "--tls-client-ca", authority.path).returncode == 0
-    assert run("--healthcheck", "--http-port", mutual.http_port).returncode == 1  # plain
+    plain = run("--healthcheck", "--http-port", mutual.http_port)
+    assert plain.returncode == 1 and "TLS: give --tls-cert and --tls-key" in plain.stderr
     assert run("--healthcheck", "--http-port", free_port(), *options[2:]).returncode == 1
 
 

@@ -63,7 +63,8 @@ def test_without_a_token_file_everybody_may(tallyd):
     for path in ("/metrics", "/stats", "/metrics/prom"):
         assert status(tallyd, path) == 200
         assert status(tallyd, path, "tally_" + 43 * "x") == 200
-    assert status(tallyd, "/-/reload", method="POST") == 405
+    answer = tallyd.get("/-/reload", method="POST")
+    assert answer[0] == 405 and b"--token-file" in answer[2] and b"SIGHUP" in answer[2]
     assert status(tallyd, "/-/reload") == 404
 
 
@@ -141,7 +142,20 @@ def test_check_config_reads_the_file(file):
     assert done.returncode == 2
     assert f"token file {file}, line 2: " in done.stderr
     done = run("--token-file", file)
-    assert done.returncode == 1 and "line 2" in done.stderr
+    assert done.returncode == 2 and "line 2" in done.stderr
+
+
+def test_a_file_that_is_missing_or_limits_a_reader_is_an_option_that_is_wrong(file, tmp_path):
+    """systemd tries no more after exit status 2, and would each second after 1."""
+    for option in ("--token-file", "--tls-cert"):
+        key = ["--tls-key", tmp_path / "none"] if option == "--tls-cert" else []
+        for check in ([], ["--check-config"]):
+            done = run(option, tmp_path / "none", *key, *check)
+            assert done.returncode == 2, done
+            assert str(tmp_path / "none") in done.stderr and done.stderr.count("\n") == 1
+    file.write_text(f"nosy read sha256={'0' * 64} prefix=kitchen/\n")
+    done = run("--token-file", file)
+    assert done.returncode == 2 and "line 1: prefix= and max-devices= limit" in done.stderr
 
 
 def test_a_file_that_others_may_write_to_is_warned_of(start, file):

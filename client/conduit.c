@@ -24,6 +24,7 @@ int conduit_init(struct conduit *conduit, int fd, struct ssl_ctx_st *context,
     if (!conduit->record || !conduit->ssl || SSL_set_fd(conduit->ssl, fd) != 1)
         return -ENOMEM;
     SSL_set_connect_state(conduit->ssl);
+    tls_guard_init(&conduit->guard, conduit->ssl);
     return tls_expect_name(conduit->ssl, server_name);
 }
 
@@ -57,14 +58,15 @@ enum conduit_state conduit_open(struct conduit *conduit)
 
     if (!conduit->ssl)
         return CONDUIT_OPEN;
+    tls_guard_turn(&conduit->guard);
     ERR_clear_error();
     result = SSL_do_handshake(conduit->ssl);
     if (result == 1)
         return CONDUIT_OPEN;
-    switch (SSL_get_error(conduit->ssl, result)) {
-    case SSL_ERROR_WANT_READ:
+    switch (tls_guard_result(&conduit->guard, result)) {
+    case TLS_WANTS_READ:
         return CONDUIT_WANTS_READ;
-    case SSL_ERROR_WANT_WRITE:
+    case TLS_WANTS_WRITE:
         return CONDUIT_WANTS_WRITE;
     default:
         note_failure(conduit);
@@ -75,15 +77,14 @@ enum conduit_state conduit_open(struct conduit *conduit)
 /* A negative errno for a call of OpenSSL's that did nothing. */
 static int failure(struct conduit *conduit, int result)
 {
-    int error = errno;
-
-    switch (SSL_get_error(conduit->ssl, result)) {
-    case SSL_ERROR_WANT_READ:
-    case SSL_ERROR_WANT_WRITE:
+    switch (tls_guard_result(&conduit->guard, result)) {
+    case TLS_WANTS_READ:
+    case TLS_WANTS_WRITE:
         return -EAGAIN;
-    case SSL_ERROR_SYSCALL:
-        ERR_clear_error();
-        return error ? -error : -ECONNRESET;
+    case TLS_ENDED:
+        return 0;
+    case TLS_CUT:
+        return errno ? -errno : -ECONNRESET;
     default:
         note_failure(conduit);
         return -ECONNABORTED;
@@ -103,12 +104,10 @@ ssize_t conduit_receive(struct conduit *conduit, uint8_t *bytes, size_t size)
             return errno == EWOULDBLOCK ? -EAGAIN : -errno;
         return length;
     }
+    tls_guard_turn(&conduit->guard);
     ERR_clear_error();
     result = SSL_read(conduit->ssl, bytes, (int)size);
-    if (result > 0)
-        return result;
-    return SSL_get_error(conduit->ssl, result) == SSL_ERROR_ZERO_RETURN ? 0
-                                                                        : failure(conduit, result);
+    return result > 0 ? result : failure(conduit, result);
 }
 
 /* The bytes for the next call of TLS: the first piece, or several small ones put together. */
@@ -142,8 +141,10 @@ int conduit_send(struct conduit *conduit, struct output *output)
 
         ERR_clear_error();
         result = SSL_write_ex(conduit->ssl, bytes, length, &sent);
-        if (result <= 0)
-            return failure(conduit, result);
+        if (result <= 0) {
+            result = failure(conduit, result);
+            return result ? result : -ECONNRESET;
+        }
         output_drop(output, sent);
     }
     return 0;

@@ -8,6 +8,7 @@
 #include "client/output.h"
 #include "common/compiler.h"
 #include "common/tls.h"
+#include "common/tls_guard.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,6 +21,7 @@
 struct conduit {
     int fd; /* borrowed */
     struct ssl_st *ssl;
+    struct tls_guard guard;
     uint8_t *record; /* small pieces of output put together; NULL without TLS */
     const char *why; /* what TLS says went wrong, or NULL; valid while the conduit is */
     char text[TLS_ERROR_BYTES];
@@ -32,9 +34,9 @@ enum conduit_state {
     CONDUIT_FAILED,      /* `why` says it */
 };
 
-/* Begins on a connected socket. `context` is NULL for no TLS, else the server must be called
- * `server_name`. Returns 0 or -ENOMEM. Whatever it returns, conduit_fini() releases what it
- * has. */
+/* Begins on a connected socket, and does not move from then on. `context` is NULL for no TLS, else
+ * the server must be called `server_name`. Returns 0 or -ENOMEM. Whatever it returns,
+ * conduit_fini() releases what it has. */
 int conduit_init(struct conduit *conduit, int fd, struct ssl_ctx_st *context,
                  const char *server_name) MUST_CHECK;
 

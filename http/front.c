@@ -106,7 +106,7 @@ static void log_refusal(struct front *front, const struct guest *guest)
     if (BIO_number_read(SSL_get_rbio(guest->relay.ssl)) == 0)
         return;
     note_refusal(front, FRONT_REFUSED_TLS);
-    log_event(LOG_WARN, &about, "no TLS handshake with a client of HTTP: %s", reason);
+    log_event(LOG_WARN, &about, "TLS with a client of HTTP failed: %s", reason);
 }
 
 static enum relay_result let_in(struct front *front, struct guest *guest)

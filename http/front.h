@@ -56,7 +56,7 @@ enum front_caller {
 enum front_caller front_caller(const struct front *front, int port);
 
 enum front_refusal {
-    FRONT_REFUSED_TLS,     /* the handshake failed, or was not ended in time */
+    FRONT_REFUSED_TLS,     /* TLS failed, or the handshake was not ended in time */
     FRONT_REFUSED_ADDRESS, /* its address had too many connections */
     FRONT_REFUSALS
 };

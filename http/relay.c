@@ -31,12 +31,14 @@ int relay_init(struct relay *relay, int epoll_fd, int client_fd, struct ssl_ctx_
     relay->epoll_fd = epoll_fd;
     relay->stage = RELAY_HANDSHAKE;
     relay->deadline_ms = deadline_ms;
-    relay->client_ended = relay->up_ended = relay->backend_ended = relay->broken = false;
+    relay->client_ended = relay->up_ended = relay->backend_ended = false;
+    relay->broken = relay->flooded = false;
     relay->up_start = relay->up_end = relay->down_start = relay->down_end = 0;
     relay->ssl = SSL_new(context);
     if (!relay->ssl || SSL_set_fd(relay->ssl, client_fd) != 1)
         return -ENOMEM;
     SSL_set_accept_state(relay->ssl);
+    tls_guard_init(&relay->guard, relay->ssl);
     return 0;
 }
 
@@ -88,20 +90,24 @@ static void leave_backend(struct relay *relay)
 /* What a call of OpenSSL's that did nothing waits for, or that it is over. */
 static bool wait_for_client(struct relay *relay, int result)
 {
-    switch (SSL_get_error(relay->ssl, result)) {
-    case SSL_ERROR_WANT_READ:
+    switch (tls_guard_result(&relay->guard, result)) {
+    case TLS_WANTS_READ:
         relay->client.wanted |= EPOLLIN;
         return false;
-    case SSL_ERROR_WANT_WRITE:
+    case TLS_WANTS_WRITE:
         relay->client.wanted |= EPOLLOUT;
         return false;
-    case SSL_ERROR_ZERO_RETURN:
+    case TLS_ENDED:
         relay->client_ended = true;
         return true;
+    case TLS_FLOODED:
+        relay->flooded = true;
+        break;
     default:
-        relay->broken = true;
-        return false;
+        break;
     }
+    relay->broken = true;
+    return false;
 }
 
 static bool take_from_client(struct relay *relay)
@@ -190,11 +196,11 @@ static enum relay_result shake_hands(struct relay *relay)
     if (result == 1)
         return RELAY_SHAKEN;
     relay->client.wanted = 0;
-    switch (SSL_get_error(relay->ssl, result)) {
-    case SSL_ERROR_WANT_READ:
+    switch (tls_guard_result(&relay->guard, result)) {
+    case TLS_WANTS_READ:
         relay->client.wanted = EPOLLIN;
         return go_on(relay);
-    case SSL_ERROR_WANT_WRITE:
+    case TLS_WANTS_WRITE:
         relay->client.wanted = EPOLLOUT;
         return go_on(relay);
     default:
@@ -235,7 +241,7 @@ static enum relay_result carry(struct relay *relay)
         moved |= give_to_client(relay);
     }
     if (relay->broken)
-        return RELAY_OVER;
+        return relay->flooded ? RELAY_FAILED : RELAY_OVER;
     if (relay->backend_ended && relay->down_end == 0)
         return begin_to_linger(relay);
     if (moved) { /* there is more to do, and this event comes at once */
@@ -258,6 +264,7 @@ enum relay_result relay_handle(struct relay_end *end, uint32_t events)
 {
     struct relay *relay = end->relay;
 
+    tls_guard_turn(&relay->guard);
     if (relay->stage == RELAY_HANDSHAKE)
         return shake_hands(relay);
     if (relay->stage == RELAY_LINGERS)

@@ -9,6 +9,7 @@
 #define TALLYD_HTTP_RELAY_H
 
 #include "common/compiler.h"
+#include "common/tls_guard.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -37,13 +38,15 @@ enum relay_stage { RELAY_HANDSHAKE, RELAY_CARRIES, RELAY_LINGERS };
 struct relay {
     struct relay_end client, backend;
     struct ssl_st *ssl;
+    struct tls_guard guard;
     int epoll_fd;
     enum relay_stage stage;
     uint64_t deadline_ms; /* by clock_now_ms(), for what must end; 0: nothing must */
     bool client_ended;    /* nothing more comes from there, */
     bool up_ended;        /* or goes to the backend, */
     bool backend_ended;   /* or comes from there */
-    bool broken;          /* the client's side failed */
+    bool broken;          /* the client's side failed, */
+    bool flooded;         /* with too many records that carry nothing */
     size_t up_start, up_end, down_start, down_end; /* what waits in the buffers */
     uint8_t up[RELAY_UP_BYTES], down[RELAY_DOWN_BYTES];
 };
@@ -51,13 +54,14 @@ struct relay {
 enum relay_result {
     RELAY_GOES_ON,
     RELAY_SHAKEN, /* the handshake is done: the owner calls relay_connect() */
-    RELAY_FAILED, /* the handshake failed; tls_handshake_error(relay->ssl) says why, once */
+    RELAY_FAILED, /* the handshake failed, or the client sent too many records that carry nothing:
+                     tls_handshake_error(relay->ssl) says why, once */
     RELAY_OVER,
 };
 
-/* Begins with a connected, non-blocking socket, which is the relay's from then on. `context` is
- * borrowed during the call. The handshake gets until `deadline_ms`. Returns 0, or a negative errno;
- * relay_fini() is due in any case. */
+/* Begins with a connected, non-blocking socket, which is the relay's from then on; the relay does
+ * not move from then on. `context` is borrowed during the call. The handshake gets until
+ * `deadline_ms`. Returns 0, or a negative errno; relay_fini() is due in any case. */
 int relay_init(struct relay *relay, int epoll_fd, int client_fd, struct ssl_ctx_st *context,
                uint64_t deadline_ms) MUST_CHECK;
 

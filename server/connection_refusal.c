@@ -118,6 +118,8 @@ static void refuse_plain(struct connection *connection)
 
 bool connection_end_input(struct connection *connection, ssize_t result)
 {
+    static const struct connection_verdict flood = {
+        BAD_PEER(flood), "it sends too many records of TLS that carry nothing", NULL};
     struct connection_verdict verdict = {BAD_PEER(tls), NULL, NULL};
     char error[TLS_ERROR_BYTES], why[TLS_ERROR_BYTES + 32];
 
@@ -129,6 +131,10 @@ bool connection_end_input(struct connection *connection, ssize_t result)
         snprintf(why, sizeof why, "TLS failed: %s", error);
         verdict.why = why;
         connection_dismiss(connection, &verdict, NGHTTP2_NO_ERROR);
+        return true;
+    }
+    if (result == -EOVERFLOW) {
+        connection_dismiss(connection, &flood, NGHTTP2_ENHANCE_YOUR_CALM);
         return true;
     }
     if (result == -EPROTOTYPE) {

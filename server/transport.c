@@ -25,9 +25,7 @@ int transport_init(struct transport *transport, int fd, struct ssl_ctx_st *tls)
         return -ENOMEM;
     }
     SSL_set_accept_state(transport->ssl);
-    /* An idle connection keeps no buffers, which are 34 KB. */
-    SSL_set_mode(transport->ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-                                     SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    tls_guard_init(&transport->guard, transport->ssl);
     return 0;
 }
 
@@ -38,17 +36,19 @@ void transport_fini(struct transport *transport)
 }
 
 /* What a failed call of OpenSSL's comes to. */
-static ssize_t tls_result(const struct transport *transport, int result)
+static ssize_t failure(struct transport *transport, int result)
 {
-    switch (SSL_get_error(transport->ssl, result)) {
-    case SSL_ERROR_WANT_WRITE:
-    case SSL_ERROR_WANT_READ:
+    switch (tls_guard_result(&transport->guard, result)) {
+    case TLS_WANTS_READ:
+    case TLS_WANTS_WRITE:
         return -EAGAIN;
-    case SSL_ERROR_ZERO_RETURN:
+    case TLS_ENDED:
         return 0;
-    case SSL_ERROR_SYSCALL: /* a reset, or an end without a farewell: HTTP/2 has its own */
-        ERR_clear_error();
+    case TLS_CUT: /* a reset, or an end without a farewell: HTTP/2 has its own */
         return errno && errno != EAGAIN ? -errno : 0;
+    case TLS_FLOODED:
+        ERR_clear_error();
+        return -EOVERFLOW;
     default:
         return -EPROTO;
     }
@@ -89,7 +89,7 @@ static ssize_t shake(struct transport *transport)
     result = SSL_do_handshake(transport->ssl);
     transport->wants_write = SSL_want_write(transport->ssl);
     if (result != 1)
-        return tls_result(transport, result);
+        return failure(transport, result);
     transport->shaken = true;
     return 1;
 }
@@ -101,6 +101,7 @@ static ssize_t receive_tls(struct transport *transport, char *buffer, size_t siz
 
     if (transport->end != 1)
         return transport->end;
+    tls_guard_turn(&transport->guard);
     if (!transport->shaken) {
         end = shake(transport);
         if (end != 1)
@@ -108,12 +109,14 @@ static ssize_t receive_tls(struct transport *transport, char *buffer, size_t siz
     }
     ERR_clear_error();
     errno = 0;
+    transport->wants_write = false;
     while (got < size) {
         if (SSL_read_ex(transport->ssl, buffer + got, size - got, &n)) {
             got += n;
             continue;
         }
-        end = tls_result(transport, 0);
+        transport->wants_write = SSL_want_write(transport->ssl);
+        end = failure(transport, 0);
         if (is_end(end))
             transport->end = end;
         return got ? (ssize_t)got : end;
@@ -147,7 +150,7 @@ static ssize_t send_tls(struct transport *transport, const void *bytes, size_t l
     errno = 0;
     if (SSL_write_ex(transport->ssl, bytes, length, &n))
         return (ssize_t)n;
-    result = tls_result(transport, 0);
+    result = failure(transport, 0);
     return result == 0 ? -ECONNRESET : result;
 }
 

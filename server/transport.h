@@ -3,12 +3,14 @@
  *
  * Thread: worker, the one that owns the connection. Functions that move bytes return how many, or a
  * negative errno: -EAGAIN when the socket has, or takes, none now; -EPROTO when TLS has failed, and
- * tls_last_error() says why; -EPROTOTYPE when the peer's first byte is none of TLS.
+ * tls_last_error() says why; -EPROTOTYPE when the peer's first byte is none of TLS; -EOVERFLOW when
+ * it sends too many records that carry nothing.
  */
 #ifndef TALLYD_SERVER_TRANSPORT_H
 #define TALLYD_SERVER_TRANSPORT_H
 
 #include "common/compiler.h"
+#include "common/tls_guard.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,18 +24,21 @@ struct transport {
     int fd;
     struct ssl_st *ssl; /* NULL: plain */
     bool begun, shaken; /* the TLS handshake */
-    bool wants_write;   /* it waits for the socket to take more */
+    bool wants_write;   /* receiving waits for the socket to take more */
     ssize_t end;        /* how receiving has ended, 0 or a negative errno; 1: it has not */
+    struct tls_guard guard;
 };
 
-/* Takes over a connected, non-blocking socket. `tls` is borrowed during the call, NULL for a plain
- * one. Returns 0 or -ENOMEM; the socket is then the caller's still. */
+/* Takes over a connected, non-blocking socket, and does not move from then on. `tls` is borrowed
+ * during the call, NULL for a plain one. Returns 0 or -ENOMEM; the socket is then the caller's
+ * still. */
 int transport_init(struct transport *transport, int fd, struct ssl_ctx_st *tls) MUST_CHECK;
 
 /* Closes the socket. */
 void transport_fini(struct transport *transport);
 
-/* Receives what there is, at most `size` bytes; returns 0 at the peer's end. Shakes hands first. */
+/* Receives what there is, at most `size` bytes, and of TLS no more records than a turn may have;
+ * returns 0 at the peer's end. Shakes hands first. */
 ssize_t transport_receive(struct transport *transport, void *buffer, size_t size) MUST_CHECK;
 
 /* True when something waits that epoll does not see: receive again. */

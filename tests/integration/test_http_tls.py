@@ -76,7 +76,7 @@ def test_a_plain_request_is_closed_and_logged(over_tls):
             connection.sendall(request)
             connection.shutdown(socket.SHUT_WR)
             assert ends(connection)
-    over_tls.wait_for_log(r"no TLS handshake with a client of HTTP.*peer=127\.0\.0\.1")
+    over_tls.wait_for_log(r"TLS with a client of HTTP failed.*peer=127\.0\.0\.1")
     assert over_tls.get("/healthz")[0] == 200
     assert refused(over_tls, "tls") == 3
 

@@ -89,8 +89,9 @@ bool connection_pending(const struct connection *connection);
 /* Sends what is due, as far as the socket takes it. Returns false at the connection's end. */
 bool connection_send(struct connection *connection) MUST_CHECK;
 
-/* True when output is left that the socket did not take. */
-bool connection_wants_write(const struct connection *connection);
+/* What epoll shall wait for: to receive, unless TLS has to send something before; and to send when
+ * output is left that the socket did not take. */
+uint32_t connection_events(const struct connection *connection);
 
 /* A timer of kind TIMER_CONNECTION is due: looks for what did not come in time. Returns false at
  * the connection's end. Send afterwards. */
@@ -122,7 +123,7 @@ struct connection_links {
     struct connection *next_dead;    /* of those to be destroyed at the end of the round */
     bool to_send, pending, dead;     /* it is in that list */
     uint64_t turn;                   /* its last, while it is costly; see connections.h */
-    bool polls_write;                /* the worker waits for the socket to take more */
+    uint32_t events;                 /* what epoll waits for */
 };
 struct connection_links *connection_links(struct connection *connection);
 

@@ -73,6 +73,10 @@ void connection_retire(struct connection *connection);
  * at once. */
 #define CONNECTION_OUTPUT_BYTES (128 << 10)
 
+/* Starts the clock of a socket that takes nothing, for output or for TLS that receiving cannot go
+ * on without, and stops it when there is nothing of that any more. */
+void connection_note_blocked(struct connection *connection);
+
 /* Ends the sending side. */
 void connection_shut(struct connection *connection);
 

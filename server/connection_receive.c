@@ -121,6 +121,8 @@ bool connection_receive(struct connection *connection)
     if (unlikely(connection->shut_ms || connection->deaf))
         return discard(connection);
     got = transport_receive(&connection->transport, connection->context->buffer, size);
+    if (unlikely(connection->transport.wants_write || connection->blocked_ms))
+        connection_note_blocked(connection);
     if (got == -EAGAIN)
         return true;
     if (got <= 0)

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 
 #define GATHER_BYTES  (16 << 10) /* then it is sent: a record of TLS */
 #define MORE_OUTBOUND 1024       /* answers to SETTINGS and PING, beside those to streams */
@@ -44,6 +45,21 @@ static bool is_flooded(struct connection *connection)
     return true;
 }
 
+static void start_stall_clock(struct connection *connection)
+{
+    connection->blocked_ms = clock_now_ms();
+    connection_timer_hurry(connection,
+                           connection->blocked_ms + connection->context->options.stall_timeout_ms);
+}
+
+void connection_note_blocked(struct connection *connection)
+{
+    if (!connection->transport.wants_write && !connection->output)
+        connection->blocked_ms = 0;
+    else if (!connection->blocked_ms)
+        start_stall_clock(connection);
+}
+
 /* Sends all, or what is taken. Returns how much, or a negative errno at the connection's end. */
 static ssize_t send_some(struct connection *connection, const uint8_t *bytes, size_t length)
 {
@@ -61,9 +77,7 @@ static ssize_t send_some(struct connection *connection, const uint8_t *bytes, si
     if (sent == length) {
         connection->blocked_ms = 0;
     } else if (sent > 0 || !connection->blocked_ms) {
-        connection->blocked_ms = clock_now_ms();
-        connection_timer_hurry(connection, connection->blocked_ms +
-                                               connection->context->options.stall_timeout_ms);
+        start_stall_clock(connection);
     }
     return (ssize_t)sent;
 }
@@ -156,7 +170,9 @@ bool connection_send(struct connection *connection)
     return true;
 }
 
-bool connection_wants_write(const struct connection *connection)
+uint32_t connection_events(const struct connection *connection)
 {
-    return connection->output || connection->transport.wants_write;
+    if (connection->transport.wants_write && !connection->shut_ms)
+        return EPOLLOUT;
+    return EPOLLIN | (connection->output ? EPOLLOUT : 0);
 }

@@ -42,6 +42,7 @@ struct connection *connections_take(struct connections *connections, int fd,
         return NULL;
     }
     links = connection_links(connection);
+    links->events = EPOLLIN;
     links->turn = ++connections->turns; /* behind all who wait */
     links->next = connections->first;
     if (links->next)
@@ -212,18 +213,16 @@ void connections_tick(struct connections *connections, uint64_t now_ms)
     }
 }
 
-/* Waits for the socket to take more, or does not wait any longer. */
-static void poll_write(const struct connections *connections, struct connection *connection)
+/* Waits for what the connection can go on with. */
+static void poll_events(const struct connections *connections, struct connection *connection)
 {
-    bool wants_write = connection_wants_write(connection);
-    struct epoll_event event = {.events = EPOLLIN | (wants_write ? EPOLLOUT : 0),
-                                .data.ptr = connection};
+    struct epoll_event event = {.events = connection_events(connection), .data.ptr = connection};
     struct connection_links *links = connection_links(connection);
 
-    if (wants_write == links->polls_write)
+    if (event.events == links->events)
         return;
     epoll_ctl(connections->epoll_fd, EPOLL_CTL_MOD, connection_fd(connection), &event);
-    links->polls_write = wants_write;
+    links->events = event.events;
 }
 
 static void send_one(struct connections *connections, struct connection *connection)
@@ -232,7 +231,7 @@ static void send_one(struct connections *connections, struct connection *connect
     uint64_t start_ns = costly ? clock_now_ns() : 0;
 
     if (connection_send(connection))
-        poll_write(connections, connection);
+        poll_events(connections, connection);
     else
         connections_end(connections, connection);
     if (costly)

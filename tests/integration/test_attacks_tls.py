@@ -9,7 +9,7 @@ import time
 
 import pytest
 from harness.attack import memory
-from harness.certificates import Authority, tls_options
+from harness.certificates import tls_options
 from harness.env import PATIENCE, SANITIZED, program, wait_until
 from harness.h2_raw import END_STREAM, Raw, data
 from harness.sender import assert_same
@@ -18,16 +18,6 @@ from harness.wire import framed_packets
 KEY_UPDATES = 3000 if SANITIZED else 30_000
 CROWD, HANDSHAKE_BYTES = 200, 110_000
 HELLO_MAX = 131_396  # what OpenSSL would take
-
-
-@pytest.fixture(scope="module", name="authority")
-def make_authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("ca"))
-
-
-@pytest.fixture(name="server", scope="module")
-def make_server(authority):
-    return authority.issue("server")
 
 
 @pytest.fixture

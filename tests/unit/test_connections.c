@@ -81,10 +81,10 @@ bool connection_timer(struct connection *connection)
     return true;
 }
 
-bool connection_wants_write(const struct connection *connection)
+uint32_t connection_events(const struct connection *connection)
 {
     (void)connection;
-    return false;
+    return EPOLLIN;
 }
 
 bool connection_tick_calls(struct connection *connection, uint64_t now_ms, size_t *left)

@@ -26,12 +26,12 @@ def assert_stays_unacknowledged(streams, seconds=0.5):
 def test_no_ack_before_redis_confirmed(redis, proxy, behind_proxy, closing, way):
     link = proxy.committing()
     link.hold(way)
-    proxy.prepare = lambda later: later.hold(way)  # when tallyd gives up on this one, after 3 s
     stream = closing(OpenStream(behind_proxy.target))
     stream.send(["valve"] * 7)
     stream.end()
     if way is Way.DOWN:  # Redis has the counts, only tallyd cannot know it
         wait_until(lambda: redis.totals() == {"valve": 7}, "the counts in Redis")
+    proxy.prepare = lambda later: later.hold(way)  # when tallyd gives up on this one, after 3 s
     assert_stays_unacknowledged([stream])
     proxy.prepare = None
     for held in list(proxy.links):

@@ -53,9 +53,8 @@ struct opt_table {
 
 /* Fills `options`, whose fields the rows' offsets name, from all four sources. Returns 0, or
  * -EINVAL with a one-line message in `error` that names the option, its range and, for an unknown
- * one, the closest known name. Wipes `argv` of the value of a secret
- * that was given as a flag. Whatever it returns,
- * opt_free() releases the fields. Called by: main. */
+ * one, the closest known name. Wipes `argv` of the value of a secret that was given as a flag.
+ * Whatever it returns, opt_free() releases the fields. Called by: main. */
 int opt_load(const struct opt_table *table, void *options, int argc, char **argv,
              char error[OPT_ERROR_BYTES]) MUST_CHECK;
 

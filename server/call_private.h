@@ -1,8 +1,7 @@
 /*
  * The parts of a call share this, and nobody else: call.c has its life, call_headers.c what is
- * asked of it, call_answer.c what it answers, call_receive.c its packets,
- * call_inflate.c compressed ones, and service*.c what calls
- * of other methods do. Thread: worker.
+ * asked of it, call_answer.c what it answers, call_receive.c its packets, call_inflate.c
+ * compressed ones, and service*.c what calls of other methods do. Thread: worker.
  */
 #ifndef TALLYD_SERVER_CALL_PRIVATE_H
 #define TALLYD_SERVER_CALL_PRIVATE_H

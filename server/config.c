@@ -54,8 +54,7 @@ static const char *const log_formats[] = {"text", "json", NULL};
 static const struct opt_row rows[] = {
     TEXT(bind, "bind", "BIND", "127.0.0.1", "ADDRESS",
          "address to listen on, for gRPC and HTTP; 0.0.0.0 is every one (IPv6: as far as civetweb "
-         "is "
-         "built with it)"),
+         "is built with it)"),
     NUMBER(grpc_port, "grpc-port", "GRPC_PORT", "50051", 1, 65535,
            "port for gRPC: HTTP/2 with prior knowledge, or over TLS with --tls-cert"),
     NUMBER(http_port, "http-port", "HTTP_PORT", "8000", 1, 65535, "port for HTTP"),
@@ -69,8 +68,7 @@ static const struct opt_row rows[] = {
      "PASSWORD", "Redis password", OPT_SECRET},
     TEXT(redis_password_file, "redis-password-file", "REDIS_PASSWORD_FILE", NULL, "PATH",
          "file whose first line is the Redis password; read at each connect, so that it can be "
-         "replaced "
-         "without a restart"),
+         "replaced without a restart"),
     {"redis-tls", "REDIS_TLS", OPT_FLAG, FIELD(redis_tls), NULL, 0, 0, NULL, NULL,
      "talk to Redis by TLS, and verify its certificate (needs hiredis 1.0: Debian 13)", 0},
     TEXT(redis_tls_ca, "redis-tls-ca", "REDIS_TLS_CA", NULL, "FILE",
@@ -110,8 +108,7 @@ static const struct opt_row rows[] = {
     NUMBER(handshake_timeout_ms, "handshake-timeout-ms", "HANDSHAKE_TIMEOUT_MS", "10000", 1,
            3600000,
            "milliseconds for a TLS handshake and the HTTP/2 preface, for any header block, and for "
-           "the "
-           "head of an HTTP request"),
+           "the head of an HTTP request"),
     NUMBER(stall_timeout_ms, "stall-timeout-ms", "STALL_TIMEOUT_MS", "60000", 1, 86400000,
            "milliseconds without progress after which a peer that does not read is cut off, and a "
            "stream that stopped inside a packet is ended"),

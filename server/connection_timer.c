@@ -9,8 +9,8 @@
  *     output that the socket does not take             the last it took    --stall-timeout-ms
  *     an answer that the peer's window does not take   (connection_tick_calls())
  *     silence, before a ping, and behind it            the last bytes      --keepalive-*-ms
- *     age: a notice, the last stream id, the end       see age() --max-connection-age-*-ms our end,
- * until the peer's                        shut_ms             LINGER_MS
+ *     age: a notice, the last stream id, the end       see age()           --max-connection-age-*-ms
+ *     our end, until the peer's                        shut_ms             LINGER_MS
  *
  * The keepalive ping also finds peers that are gone without a word. TCP's own means are not used:
  * TCP_USER_TIMEOUT bounds only what is sent, SO_KEEPALIVE only silence, and a ping is both.

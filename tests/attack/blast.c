@@ -9,10 +9,9 @@
  * the number of places in the unit that hold a stream id, and the places. The id grows by 2 with
  * each unit. Flag 1: does not read. Flag 2: a connection ends behind its opening, and the next one
  * follows. Flag 4: acknowledges SETTINGS and keeps to the windows of its one stream, so that DATA
- * may go on without end. Connections that the
- * server closes are made anew. They come from 127.0.0.2, so that bounds of an address are not those
- * of other clients. At the end it prints what it did as JSON. Loopback only, and never longer than
- * a minute.
+ * may go on without end. Connections that the server closes are made anew. They come from
+ * 127.0.0.2, so that bounds of an address are not those of other clients. At the end it prints what
+ * it did as JSON. Loopback only, and never longer than a minute.
  */
 #include <arpa/inet.h>
 #include <errno.h>

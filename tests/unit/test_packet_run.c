@@ -175,8 +175,8 @@ static void run_two_byte_id_length_stops(void **state)
     }
 }
 
-/* Payloads that announce a byte more than there is, or less; around
- * the lengths where the length takes a byte more. */
+/* Payloads that announce a byte more than there is, or less; around the lengths where the
+ * length takes a byte more. */
 static void run_wrong_payload_length_stops(void **state)
 {
     static const size_t payloads[] = {1,     2,     126,   127,   128,   129,   255,   256,

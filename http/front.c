@@ -155,7 +155,6 @@ static void refuse_for_address(struct front *front, const struct sockaddr *addre
 /* Begins with a connection. */
 static void welcome(struct front *front, int fd, const struct sockaddr *address)
 {
-    uint64_t deadline = clock_now_ms() + front->options.handshake_timeout_ms;
     struct guest *guest = guests_admit(front->guests, address);
     const int on = 1;
 
@@ -166,7 +165,8 @@ static void welcome(struct front *front, int fd, const struct sockaddr *address)
         return;
     }
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (relay_init(&guest->relay, front->epoll_fd, fd, front->options.context, deadline))
+    if (relay_init(&guest->relay, front->epoll_fd, fd, front->options.context,
+                   front->options.handshake_timeout_ms))
         dismiss(front, guest);
     else
         serve(front, &guest->relay.client, 0);

@@ -24,8 +24,8 @@ struct front_options {
     const char *bind; /* an IPv4 or IPv6 address; "::" is IPv4 as well */
     uint64_t port;
     struct ssl_ctx_st *context;
-    uint64_t handshake_timeout_ms;
-    size_t connections; /* at once; further ones wait */
+    uint64_t handshake_timeout_ms; /* civetweb's for a stalled write, too */
+    size_t connections;            /* at once; further ones wait */
     size_t connections_per_address;
     struct hash_key hash_key; /* random */
 };

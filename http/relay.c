@@ -19,18 +19,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define TURNS     8     /* of both directions for one event, so that others get theirs */
-#define STALL_MS  10000 /* for the rest of an answer; civetweb gives a stalled write as much */
+#define TURNS     8 /* of both directions for one event, so that others get theirs */
 #define LINGER_MS 2000
 
 int relay_init(struct relay *relay, int epoll_fd, int client_fd, struct ssl_ctx_st *context,
-               uint64_t deadline_ms)
+               uint64_t timeout_ms)
 {
     relay->client = (struct relay_end){.relay = relay, .fd = client_fd, .wanted = EPOLLIN};
     relay->backend = (struct relay_end){.relay = relay, .fd = -1};
     relay->epoll_fd = epoll_fd;
     relay->stage = RELAY_HANDSHAKE;
-    relay->deadline_ms = deadline_ms;
+    relay->timeout_ms = timeout_ms;
+    relay->deadline_ms = clock_now_ms() + timeout_ms;
     relay->client_ended = relay->up_ended = relay->backend_ended = false;
     relay->broken = relay->flooded = false;
     relay->up_start = relay->up_end = relay->down_start = relay->down_end = 0;
@@ -162,7 +162,7 @@ static bool take_from_backend(struct relay *relay)
     }
     if (length <= 0) {
         relay->backend_ended = true;
-        relay->deadline_ms = clock_now_ms() + STALL_MS;
+        relay->deadline_ms = clock_now_ms() + relay->timeout_ms;
     } else {
         relay->down_end = (size_t)length;
     }

@@ -41,6 +41,7 @@ struct relay {
     struct tls_guard guard;
     int epoll_fd;
     enum relay_stage stage;
+    uint64_t timeout_ms;  /* for the handshake, and for the rest of an answer */
     uint64_t deadline_ms; /* by clock_now_ms(), for what must end; 0: nothing must */
     bool client_ended;    /* nothing more comes from there, */
     bool up_ended;        /* or goes to the backend, */
@@ -60,10 +61,11 @@ enum relay_result {
 };
 
 /* Begins with a connected, non-blocking socket, which is the relay's from then on; the relay does
- * not move from then on. `context` is borrowed during the call. The handshake gets until
- * `deadline_ms`. Returns 0, or a negative errno; relay_fini() is due in any case. */
+ * not move from then on. `context` is borrowed during the call. `timeout_ms`, from now on,
+ * is what the handshake gets, and later the rest of an answer that civetweb has left. Returns 0, or
+ * a negative errno; relay_fini() is due in any case. */
 int relay_init(struct relay *relay, int epoll_fd, int client_fd, struct ssl_ctx_st *context,
-               uint64_t deadline_ms) MUST_CHECK;
+               uint64_t timeout_ms) MUST_CHECK;
 
 /* Closes both sockets. */
 void relay_fini(struct relay *relay);

@@ -1,8 +1,8 @@
 /*
  * Keeps civetweb's threads for those who ask. civetweb gives each connection a thread, and knows no
- * bound for an address, none for how long an answer may take, and 10 s for a head that drips. The
- * warden looks at the connections from outside, once a second, and more often when they are many,
- * and shuts some:
+ * bound for an address, none for how long an answer may take, and a long one for a head that drips:
+ * --handshake-timeout-ms, all in all. The warden looks at the connections from outside, once a
+ * second, and more often when they are many, and shuts some:
  *
  *     address   those of an address past its limit: first those that the client has ended on his
  *               side, then the newest

@@ -76,8 +76,15 @@ async function playTimes(client, call) {
   return results;
 }
 
+// Not by readFileSync(0), which throws EAGAIN where the writer has not come to write yet.
+async function readInput() {
+  const chunks = [];
+  for await (const chunk of process.stdin) chunks.push(chunk);
+  return Buffer.concat(chunks).toString('utf8');
+}
+
 async function main() {
-  const script = JSON.parse(fs.readFileSync(0, 'utf8'));
+  const script = JSON.parse(await readInput());
   for (const call of script.calls) {
     call.messages = call.messages.map((message) => Buffer.from(message, 'base64'));
   }

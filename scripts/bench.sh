@@ -6,7 +6,7 @@
 #   scripts/bench.sh --list                the names of the rows
 #   scripts/bench.sh --document            puts the tables of the last run into docs/benchmarks.md
 #
-#   --quick  the headline rows, in two minutes once everything is built
+#   --quick  the headline rows, in a few minutes once everything is installed and built
 #
 # A ROW may be a pattern: 'tallyd-*'. Nothing else should run on the machine meanwhile.
 
@@ -16,6 +16,10 @@ python=(/usr/bin/python3 -B)
 export TALLYD_BUILD_DIR=$PWD/build PYTHONPATH=tests/integration
 case ${1:-} in
 --help | -h) usage && exit ;;
+--list | --document)
+    /usr/bin/python3 -c 'import grpc, h2, redis' 2>/dev/null ||
+        die "what the benchmark is made of is not installed yet; scripts/setup.sh --bench does that"
+    ;;&
 --list) exec "${python[@]}" tests/bench/run.py --list ;;
 --document) exec "${python[@]}" tests/bench/document.py ;;
 esac

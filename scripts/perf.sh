@@ -41,8 +41,8 @@ record=(perf record --quiet --no-buildid-cache --event cycles --freq 499 --call-
 
 need_tools() {
     local said
-    command -v perf >/dev/null || die "perf is not here; on Debian: apt-get install linux-perf"
-    [[ -x /usr/bin/python3 ]] || die "/usr/bin/python3 is not here: apt-get install python3"
+    command -v perf >/dev/null || die "perf is not here; scripts/setup.sh --perf installs it"
+    [[ -x /usr/bin/python3 ]] || die "/usr/bin/python3 is not here; scripts/setup.sh --perf installs it"
     if ! said=$("${record[@]}" --output /dev/null -- true 2>&1); then
         said=$(grep -m 1 . <<<"$said" || true)
         die "perf is not permitted here; root may run sysctl kernel.perf_event_paranoid=1 (it is" \

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Installs with apt what tallyd needs on Debian 12 or later; installs only what is missing.
 #
-#   scripts/setup.sh [--build | --run | --test | --bench | --ci]
+#   scripts/setup.sh [--build | --run | --perf | --test | --bench | --ci]
 #
 #   --build  to compile tallyd and tally-send; npm only where none is there
 #   --run    that, and Redis
-#   --test   that, and what the tests use, Chromium and Prometheus too (the default)
+#   --perf   that, and perf, for scripts/perf.sh
+#   --test   what --run does, and what the tests use, Chromium and Prometheus too (the default)
 #   --bench  that, and what it is compared with: gRPC C++, grpc-go; gnuplot, perf and wrk
 #   --ci     that, and clang, the checkers, and a container engine
 
@@ -41,6 +42,7 @@ esac
 case ${1:---test} in
 --build) wanted=("${build[@]}") ;;
 --run) wanted=("${build[@]}" "${run[@]}") ;;
+--perf) wanted=("${build[@]}" "${run[@]}" linux-perf python3) ;;
 --test) wanted=("${build[@]}" "${run[@]}" "${test[@]}") ;;
 --bench) wanted=("${build[@]}" "${run[@]}" "${test[@]}" "${bench[@]}") ;;
 --ci) wanted=("${build[@]}" "${run[@]}" "${test[@]}" "${bench[@]}" "${ci[@]}") ;;

@@ -85,7 +85,8 @@ def run_as_printed(line, tallyd, redis, directory):
 
 def test_the_printed_tokens_work(redis, start_tallyd, tmp_path):
     making, using = (block.splitlines() for block in blocks("bash") if " --token-file " in block)
-    assert making[-1] == "build/tallyd --token-file tokens &"
+    assert making[-1] == "./scripts/run.sh --token-file tokens"  # test_run_script.py runs that
+    assert making[0] == using[0] == "umask 077"
     for line in making[:-1]:
         done = run_as_printed(line, None, redis, tmp_path)
         assert done.returncode == 0, done.stderr
@@ -97,16 +98,16 @@ def test_the_printed_tokens_work(redis, start_tallyd, tmp_path):
         if line.startswith("curl"):
             assert "kitchen/" in done.stdout
     tallyd.wait_for_log("read again")
-    assert run_as_printed(using[0], tallyd, redis, tmp_path).returncode != 0
+    assert run_as_printed(using[1], tallyd, redis, tmp_path).returncode != 0
 
 
 def test_the_printed_tls_works(redis, start_tallyd, tmp_path):
     if not have("openssl"):
         pytest.skip("openssl is not installed")
-    make_and_try, mutual = (
-        shell_commands(block) for block in blocks("bash") if "openssl" in block
+    (*make, start), trying, mutual = (
+        shell_commands(block) for block in blocks("bash") if "ca.pem" in block
     )
-    *make, start, send, read = make_and_try
+    assert start.startswith("./scripts/run.sh ")  # test_run_script.py runs that
 
     def run_aimed(tallyd, command):
         command = command.replace("build/", f"{BUILD}/").replace("50051", str(tallyd.grpc_port))
@@ -124,8 +125,9 @@ def test_the_printed_tls_works(redis, start_tallyd, tmp_path):
     files = {name.replace("-", "_"): tmp_path / file for name, file in options.items()}
     trust = ssl.create_default_context(cafile=tmp_path / "ca.pem")
     tallyd = start_tallyd(redis.port, trust=trust, **files)
-    assert "acknowledged  10000" in run_aimed(tallyd, send)
-    assert json.loads(run_aimed(tallyd, read))["total"] == 10000
+    send, read = (run_aimed(tallyd, command) for command in trying)
+    assert "acknowledged  10000" in send
+    assert json.loads(read)["total"] == 10000
 
     tallyd = start_tallyd(redis.port, trust=trust, tls_client_ca=tmp_path / "ca.pem", **files)
     for command in mutual:

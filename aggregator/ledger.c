@@ -4,6 +4,8 @@
  *   position  What the ledger said when it was last read, under a WATCH that is still armed:
  *             nothing yet (UNKNOWN), "batch n is not in" (READY), "batch n is in" (APPLIED), "a
  *             later instance of my name has started" (FENCED). n is always committed + 1.
+ *             ledger_position.c has how that is judged, and what a Redis that lost data makes of
+ *             it.
  *   locate    Reaches READY or APPLIED from UNKNOWN: connect, WATCH ledger, HMGET ledger.
  *   transact  From READY: sends MULTI and the HINCRBYs, unless they were sent ahead; then HSET
  *             ledger, EXPIRE, EXEC, and behind it WATCH and HMGET, which give the next position in
@@ -121,7 +123,10 @@ static const char *batch_key(const struct ledger *ledger, const struct batch *ba
 
 static struct transaction_look as_it_should_be(const struct ledger *ledger)
 {
-    return (struct transaction_look){ledger->epoch, ledger->owner, ledger->committed};
+    return (struct transaction_look){.epoch = ledger->epoch,
+                                     .owner = ledger->owner,
+                                     .batch = ledger->committed,
+                                     .started = ledger->started};
 }
 
 /* Batch n = committed + 1 is in. */

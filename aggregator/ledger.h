@@ -1,11 +1,11 @@
 /*
  * The commit protocol: a batch goes into Redis exactly once, whatever happens to the connection.
  *
- * The ledger is a hash, `<key>:ledger:<instance>`, with three fields: `epoch` grows when an
- * instance of this name starts, `owner` tells which one that was, `batch` is the number of the last
- * committed batch. A batch and its number go in one transaction, guarded by a WATCH on the ledger
- * that the pipeline before it has armed. When an outcome is unknown, the ledger tells it.
- * ARCHITECTURE.md has the protocol and its argument; ledger.c follows them step by step.
+ * The ledger is a hash, `<key>:ledger:<instance>`, with four fields: `epoch` grows when an
+ * instance of this name starts, `owner` tells which one that was and `started` when, `batch` is the
+ * number of the last committed batch. A batch and its number go in one transaction, guarded by a
+ * WATCH on the ledger that the pipeline before it has armed. When an outcome is unknown, the ledger
+ * tells it. ARCHITECTURE.md has the protocol and its argument; ledger.c follows them step by step.
  */
 #ifndef TALLYD_AGGREGATOR_LEDGER_H
 #define TALLYD_AGGREGATOR_LEDGER_H

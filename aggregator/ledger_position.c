@@ -1,5 +1,47 @@
 /*
  * Where the ledger stands: connect, look, and judge what it says. See ledger.c for the protocol.
+ *
+ * Whose ledger it is: the owner's alone. No instance sends an EXEC but under the WATCH of a look
+ * that it judged READY, so an instance that is not the owner commits nothing unless that same
+ * transaction makes it the owner, and no two can at once: whoever is second finds its guard
+ * tripped, and looks again. That holds whatever the other fields say, and whatever clocks do. They
+ * only decide which of two goes on and which one stops.
+ *
+ * The ledger of another owner means that this one has started since: fenced. Or it means that
+ * Redis went back to before this instance started (a snapshot, a replica that was behind): the
+ * other one is an earlier one, and to stop for it would leave nobody who counts. So:
+ *
+ *   a higher epoch, or the same   Fenced. It began after this one, or after the ledger was lost.
+ *   a lower one, started later    Fenced. The ledger was lost or went back, and the other one
+ *                                 began on what was left.
+ *   a lower one, started earlier  Redis went back. READY, as when the ledger is gone: the next
+ *                                 batch, or a renewal if there is none, takes the ledger.
+ *   a lower one, and no start     Fenced. A version that wrote none cannot be told apart.
+ *
+ * `started` is the wall clock when the instance began, but at least 1 ms later than what it found
+ * in the ledger: so starts on one history of Redis are in order though the clocks of their machines
+ * are not. Only between two histories do clocks decide, and only who stays.
+ *
+ * An instance that takes the ledger back keeps its epoch and its start. Both are higher than what
+ * it replaces, or it would not; and as they never change, an instance has one place in the order
+ * of starts for all its life. So of two that outlive a rollback the younger one stays, whoever
+ * claims first, though the older one never learned that it was fenced: the younger one finds the
+ * older one's ledger to be earlier, the older one finds the younger one's to be later. With an
+ * epoch raised above both, the older one could claim one as high as the younger one's, and fence
+ * it. Since each claim is higher in both than what it replaces, and who is fenced stops for good,
+ * none is made twice but after another rollback.
+ *
+ * One that slept (SIGSTOP, a machine suspended) while all this happened judges when it looks, and
+ * has no other way to an EXEC: what it had sent before it slept has a guard that was armed before
+ * the ledger changed, or went down with the connection and the Redis that had it.
+ *
+ * A claim of which nobody hears: the next look finds this owner and batch n (APPLIED) or n - 1
+ * (READY), or still the earlier owner, and then the claim is made again. It is logged and counted
+ * once, since `rolled_back` stays until a claim is known to be in.
+ *
+ * A batch n whose outcome is unknown then is sent again. It is not in, if counts and ledger went
+ * back together: it came later than this instance's start, and that is gone. But nothing proves
+ * that they did, so it is counted like one whose ledger is gone altogether (batches_resent_blind).
  */
 #include "aggregator/ledger_private.h"
 #include "aggregator/transaction.h"
@@ -36,6 +78,21 @@ enum ledger_result ledger_broken(struct ledger *ledger, const char *what)
     return result;
 }
 
+static void log_rollback(const struct ledger *ledger, const struct transaction_look *look)
+{
+    if (look->owner && look->owner != ledger->owner)
+        log_error(
+            "Redis went back to before this tallyd started: the ledger %s is of epoch %" PRIu64
+            ", and this one's is %" PRIu64 "; counts that Redis had acknowledged since are "
+            "gone, and counting goes on. Redis keeps them with appendonly yes and "
+            "appendfsync always",
+            ledger->key, look->epoch, ledger->epoch);
+    else
+        log_error("Redis has lost data that it had confirmed: the ledger %s says batch %" PRIu64
+                  ", and %" PRIu64 " was committed; counts of the batches in between are gone",
+                  ledger->key, look->batch, ledger->committed);
+}
+
 /* Redis has lost what it had confirmed: a fail-over, a restored dump, FLUSHALL. Nothing can be
  * done here but say so; the batch at hand is not in, and goes on. */
 static void note_rollback(struct ledger *ledger, const struct transaction_look *look)
@@ -44,9 +101,7 @@ static void note_rollback(struct ledger *ledger, const struct transaction_look *
         return;
     ledger->rolled_back = true;
     stats_add(&ledger->stats->rollbacks, 1);
-    log_error("Redis has lost data that it had confirmed: the ledger %s says batch %" PRIu64
-              ", and %" PRIu64 " was committed; counts of the batches in between are gone",
-              ledger->key, look->batch, ledger->committed);
+    log_rollback(ledger, look);
     if (!ledger->in_flight)
         return;
     stats_add(&ledger->stats->batches_resent_blind, 1);
@@ -56,11 +111,18 @@ static void note_rollback(struct ledger *ledger, const struct transaction_look *
               ledger->committed + 1);
 }
 
+/* Whether the ledger of another owner shows that Redis went back: see above. */
+static bool is_of_an_earlier_one(const struct ledger *ledger, const struct transaction_look *look)
+{
+    return look->epoch < ledger->epoch && look->started && look->started < ledger->started;
+}
+
 /* The owner decides whose ledger it is. The epoch could not: it starts again at 1 when a ledger is
  * lost, so that two starts of this name may have the same one. */
 static enum position judge(struct ledger *ledger, const struct transaction_look *look)
 {
-    if (!look->owner && !look->epoch) {
+    if ((!look->owner && !look->epoch) ||
+        (look->owner != ledger->owner && is_of_an_earlier_one(ledger, look))) {
         note_rollback(ledger, look);
         return POSITION_READY;
     }
@@ -139,15 +201,22 @@ static enum ledger_result receive_begun(struct ledger *ledger, bool *begun)
     return result;
 }
 
-/* At start: takes the next epoch, which fences whoever had the one before. If the outcome gets
- * lost, doing it again only skips an epoch. */
-static enum ledger_result begin_epoch(struct ledger *ledger)
+/* When this instance starts, by the clock, and after whoever `before` is of. */
+static uint64_t start_after(const struct transaction_look *before)
 {
-    struct transaction_look look;
+    uint64_t now = clock_wall_ms();
+
+    return now > before->started ? now : before->started + 1;
+}
+
+/* At start: takes the next epoch, which fences whoever had the one before, whom `look` tells. If
+ * the outcome gets lost, doing it again only skips an epoch. */
+static enum ledger_result begin_epoch(struct ledger *ledger, struct transaction_look look)
+{
     enum ledger_result result;
     bool begun;
 
-    transaction_append_begin(&ledger->resp, ledger->key, ledger->owner);
+    transaction_append_begin(&ledger->resp, ledger->key, ledger->owner, start_after(&look));
     if (transaction_send(ledger->context, &ledger->resp))
         return ledger_broken(ledger, "beginning an epoch");
     if ((result = receive_begun(ledger, &begun)) != LEDGER_OK ||
@@ -159,6 +228,7 @@ static enum ledger_result begin_epoch(struct ledger *ledger)
                                   "another instance of this name started at the same moment");
     }
     ledger->epoch = look.epoch;
+    ledger->started = look.started;
     ledger->committed = look.batch;
     ledger->position = POSITION_READY;
     ledger->last_commit_ms = clock_now_ms();
@@ -166,22 +236,26 @@ static enum ledger_result begin_epoch(struct ledger *ledger)
     return LEDGER_OK;
 }
 
-enum ledger_result ledger_locate(struct ledger *ledger)
+/* Opens the connection. */
+static enum ledger_result connect_to_redis(struct ledger *ledger)
 {
     char why[REDIS_ERROR_BYTES], address[REDIS_ERROR_BYTES];
+
+    ledger->context = redis_open(ledger->options, ledger->timeout_ms, why);
+    if (!ledger->context)
+        return ledger_unavailable(ledger, redis_address(ledger->options, address), why);
+    stats_add(&ledger->stats->redis_connects, 1);
+    redis_warn_of_eviction(ledger->context);
+    replies_spare(&ledger->replies, ledger->context->reader);
+    return LEDGER_OK;
+}
+
+/* Sends a look and judges it; the first one of all begins an epoch. */
+static enum ledger_result look_at_ledger(struct ledger *ledger)
+{
     struct transaction_look look;
     enum ledger_result result;
 
-    if (ledger->position != POSITION_UNKNOWN)
-        return LEDGER_OK;
-    if (!ledger->context) {
-        ledger->context = redis_open(ledger->options, ledger->timeout_ms, why);
-        if (!ledger->context)
-            return ledger_unavailable(ledger, redis_address(ledger->options, address), why);
-        stats_add(&ledger->stats->redis_connects, 1);
-        redis_warn_of_eviction(ledger->context);
-        replies_spare(&ledger->replies, ledger->context->reader);
-    }
     transaction_append_look(&ledger->resp, ledger->key);
     if (transaction_send(ledger->context, &ledger->resp))
         return ledger_broken(ledger, "reading the ledger");
@@ -189,5 +263,16 @@ enum ledger_result ledger_locate(struct ledger *ledger)
         return ledger_receive_position(ledger);
     if ((result = receive_look(ledger, &look)) != LEDGER_OK)
         return result;
-    return begin_epoch(ledger);
+    return begin_epoch(ledger, look);
+}
+
+enum ledger_result ledger_locate(struct ledger *ledger)
+{
+    enum ledger_result result;
+
+    if (ledger->position != POSITION_UNKNOWN)
+        return LEDGER_OK;
+    if (!ledger->context && (result = connect_to_redis(ledger)) != LEDGER_OK)
+        return result;
+    return look_at_ledger(ledger);
 }

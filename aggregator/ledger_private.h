@@ -24,6 +24,7 @@ struct ledger {
     enum position position;
     uint64_t owner;     /* random, of this process: no other start of this name has it */
     uint64_t epoch;     /* 0: not begun yet */
+    uint64_t started;   /* when it was begun: see ledger_position.c */
     uint64_t committed; /* number of the last batch known to be in Redis */
     bool in_flight;     /* batch committed + 1 was sent at least once, its EXEC included */
     bool rolled_back;   /* Redis has lost our ledger; the next batch restores it */

@@ -34,15 +34,17 @@ void transaction_append_look(struct resp *resp, const char *ledger_key)
     resp_command(resp, 2);
     resp_text(resp, "WATCH");
     resp_text(resp, ledger_key);
-    resp_command(resp, 5);
+    resp_command(resp, 6);
     resp_text(resp, "HMGET");
     resp_text(resp, ledger_key);
     resp_text(resp, "epoch");
     resp_text(resp, "owner");
     resp_text(resp, "batch");
+    resp_text(resp, "started");
 }
 
-void transaction_append_begin(struct resp *resp, const char *ledger_key, uint64_t owner)
+void transaction_append_begin(struct resp *resp, const char *ledger_key, uint64_t owner,
+                              uint64_t started)
 {
     render_word(resp, "MULTI");
     resp_command(resp, 4);
@@ -50,11 +52,13 @@ void transaction_append_begin(struct resp *resp, const char *ledger_key, uint64_
     resp_text(resp, ledger_key);
     resp_text(resp, "epoch");
     resp_number(resp, 1);
-    resp_command(resp, 4);
+    resp_command(resp, 6);
     resp_text(resp, "HSET");
     resp_text(resp, ledger_key);
     resp_text(resp, "owner");
     resp_number(resp, owner);
+    resp_text(resp, "started");
+    resp_number(resp, started);
     render_expire(resp, ledger_key);
     render_word(resp, "EXEC");
     transaction_append_look(resp, ledger_key);
@@ -90,7 +94,7 @@ void transaction_append_counts(struct resp *resp, const char *key, const struct 
 void transaction_append_commit(struct resp *resp, const char *ledger_key,
                                const struct transaction_look *ledger)
 {
-    resp_command(resp, 8);
+    resp_command(resp, 10);
     resp_text(resp, "HSET");
     resp_text(resp, ledger_key);
     resp_text(resp, "epoch");
@@ -99,6 +103,8 @@ void transaction_append_commit(struct resp *resp, const char *ledger_key,
     resp_number(resp, ledger->owner);
     resp_text(resp, "batch");
     resp_number(resp, ledger->batch);
+    resp_text(resp, "started");
+    resp_number(resp, ledger->started);
     render_expire(resp, ledger_key);
     render_word(resp, "EXEC");
     transaction_append_look(resp, ledger_key);
@@ -192,10 +198,11 @@ static bool read_number(const redisReply *field, uint64_t *number)
 
 bool transaction_read_look(const redisReply *reply, struct transaction_look *look)
 {
-    return reply->type == REDIS_REPLY_ARRAY && reply->elements == 3 &&
+    return reply->type == REDIS_REPLY_ARRAY && reply->elements == 4 &&
            read_number(reply->element[0], &look->epoch) &&
            read_number(reply->element[1], &look->owner) &&
-           read_number(reply->element[2], &look->batch) && look->batch <= LAST_INT64;
+           read_number(reply->element[2], &look->batch) && look->batch <= LAST_INT64 &&
+           read_number(reply->element[3], &look->started) && look->started <= LAST_INT64;
 }
 
 bool transaction_was_refused(const redisReply *field, uint64_t delta)

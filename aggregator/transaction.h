@@ -16,18 +16,20 @@
 
 /* Each append function adds commands to `resp`. The number above it is that of the replies. */
 
-/* What a ledger says; a field that is not there is 0. */
+/* What a ledger says; a field that is not there is 0. `started` is in ms since 1970. */
 struct transaction_look {
-    uint64_t epoch, owner, batch;
+    uint64_t epoch, owner, batch, started;
 };
 
-/* WATCH ledger, HMGET ledger epoch owner batch. */
+/* WATCH ledger, HMGET ledger epoch owner batch started. */
 #define TRANSACTION_LOOK_REPLIES 2
 void transaction_append_look(struct resp *resp, const char *ledger_key);
 
-/* MULTI, HINCRBY ledger epoch 1, HSET ledger owner, EXPIRE ledger, EXEC; and a look behind them. */
+/* MULTI, HINCRBY ledger epoch 1, HSET ledger owner started, EXPIRE ledger, EXEC; and a look behind
+ * them. */
 #define TRANSACTION_BEGIN_REPLIES 4 /* before EXEC's */
-void transaction_append_begin(struct resp *resp, const char *ledger_key, uint64_t owner);
+void transaction_append_begin(struct resp *resp, const char *ledger_key, uint64_t owner,
+                              uint64_t started);
 
 /* A batch's transaction in two parts, which may be sent apart: the first is only queued by Redis,
  * and only the second has it executed. */
@@ -39,7 +41,7 @@ void transaction_append_multi(struct resp *resp);
 #define TRANSACTION_COUNTS_REPLIES 1 /* beside the HINCRBYs' */
 void transaction_append_counts(struct resp *resp, const char *key, const struct batch *batch);
 
-/* HSET ledger epoch owner batch, EXPIRE ledger, EXEC; and a look behind them. */
+/* HSET ledger epoch owner batch started, EXPIRE ledger, EXEC; and a look behind them. */
 #define TRANSACTION_COMMIT_REPLIES 2 /* before EXEC's */
 #define TRANSACTION_COMMIT_RESULTS 2 /* in EXEC's reply, behind the HINCRBYs' */
 void transaction_append_commit(struct resp *resp, const char *ledger_key,
@@ -67,8 +69,8 @@ int transaction_skip(redisContext *context, size_t count, char *why, size_t size
 bool transaction_is_field(const redisReply *field);
 
 /* Takes the fields out of a look's HMGET reply. False when it is not such a reply, a field is no
- * number, or the batch's is past 2^63 - 1: no instance gets there, and behind 2^64 - 1 would come
- * 0, which is also what a field that is not there is read as. */
+ * number, or the batch's or the start's is past 2^63 - 1: no instance gets there, and behind
+ * 2^64 - 1 would come 0, which is also what a field that is not there is read as. */
 bool transaction_read_look(const redisReply *reply, struct transaction_look *look);
 
 /* Whether Redis, where the field now reads `field`, which is one, refused to add `delta` to it:

@@ -26,9 +26,9 @@ struct fake_field {
 /* What Redis holds, for the test to read, and to change as other clients would. */
 struct fake_data {
     struct fake_field fields[FAKE_HASHES][FAKE_DEVICES];
-    bool wrong_type[FAKE_HASHES]; /* it is no hash at all */
-    bool out_of_memory;           /* HINCRBY is refused when it is queued */
-    uint64_t epoch, owner, batch; /* the ledger; 0: no such field */
+    bool wrong_type[FAKE_HASHES];          /* it is no hash at all */
+    bool out_of_memory;                    /* HINCRBY is refused when it is queued */
+    uint64_t epoch, owner, batch, started; /* the ledger; 0: no such field */
 };
 
 /* What was said to tallyd, as hiredis's own objects and this file's own judgement have it. */

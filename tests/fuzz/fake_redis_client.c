@@ -204,7 +204,7 @@ static void judge(char kind, const redisReply *reply)
             all = reply->element[i]->type == REDIS_REPLY_INTEGER ||
                   reply->element[i]->type == REDIS_REPLY_ERROR;
         fake.said.executed |= all;
-    } else if (kind == 'L' && reply->type == REDIS_REPLY_ARRAY && reply->elements == 3 &&
+    } else if (kind == 'L' && reply->type == REDIS_REPLY_ARRAY && reply->elements == 4 &&
                digits(reply->element[1], &owner) && digits(reply->element[2], &batch)) {
         fake.said.looked |= owner == fake.said.sent_owner && batch == fake.said.sent;
     }

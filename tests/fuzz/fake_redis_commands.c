@@ -109,10 +109,11 @@ static void hmget(const struct fake_command *command)
     fake_redis_say("*%zu\r\n", command->count - 2);
     if (hash == FAKE_HASHES) {
         FUZZ_CHECK(fake_redis_is(command, 2, "epoch") && fake_redis_is(command, 3, "owner") &&
-                   fake_redis_is(command, 4, "batch"));
+                   fake_redis_is(command, 4, "batch") && fake_redis_is(command, 5, "started"));
         say_ledger_field(fake.data.epoch);
         say_ledger_field(fake.data.owner);
         say_ledger_field(fake.data.batch);
+        say_ledger_field(fake.data.started);
         return;
     }
     for (size_t i = 2; i < command->count; i++) {
@@ -153,9 +154,10 @@ static void hset(const struct fake_command *command)
 {
     FUZZ_CHECK(fake_redis_hash(command) == FAKE_HASHES);
     for (size_t i = 2; i + 1 < command->count; i += 2) {
-        uint64_t *field = fake_redis_is(command, i, "epoch")   ? &fake.data.epoch
-                          : fake_redis_is(command, i, "owner") ? &fake.data.owner
-                                                               : &fake.data.batch;
+        uint64_t *field = fake_redis_is(command, i, "epoch")     ? &fake.data.epoch
+                          : fake_redis_is(command, i, "owner")   ? &fake.data.owner
+                          : fake_redis_is(command, i, "started") ? &fake.data.started
+                                                                 : &fake.data.batch;
 
         *field = fake_redis_number(command, i + 1);
     }

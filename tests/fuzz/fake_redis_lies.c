@@ -43,14 +43,15 @@ void fake_redis_lie(unsigned kind)
             fake_redis_say("%s", detail < 128 ? ":7\r\n" : answers[fake_redis_decide() % 7]);
         break;
     case 2: /* a ledger, and maybe the right one */
-        fake_redis_say("*3\r\n");
+        fake_redis_say("*4\r\n");
         lie_number(detail & 64 ? fake.data.epoch : detail);
         lie_number(detail & 128 ? fake.data.owner : fake.said.sent_owner);
         lie_number(fake.said.sent + (detail & 3) - 1);
+        lie_number(detail & 32 ? fake.data.started : detail);
         break;
     case 3: /* the same, as numbers */
-        fake_redis_say("*3\r\n:%u\r\n:%" PRIu64 "\r\n:%" PRIu64 "\r\n", detail, fake.data.owner,
-                       fake.said.sent);
+        fake_redis_say("*4\r\n:%u\r\n:%" PRIu64 "\r\n:%" PRIu64 "\r\n:1\r\n", detail,
+                       fake.data.owner, fake.said.sent);
         break;
     default: /* any bytes */
         for (unsigned i = 0; i < detail % 64u && !fake_redis_script_ended(); i++)

@@ -24,7 +24,8 @@
 
 struct expected {
     int64_t counts[FAKE_HASHES][FAKE_DEVICES];
-    bool exact; /* nothing was lost in Redis, so counts are what they must be */
+    bool exact;             /* nothing was lost in Redis, so counts are what they must be */
+    bool went_back, fenced; /* what the ledger was made to say before the batch at hand */
 };
 
 static struct counters *counters; /* made once */
@@ -75,6 +76,7 @@ static void meddle(struct expected *expected)
     enum fake_hash hash = detail & 1;
     unsigned device = detail / 2 % FAKE_DEVICES;
 
+    expected->went_back = expected->fenced = false;
     switch (what) {
     case 1:
         data->fields[hash][device].is_text ^= true;
@@ -89,7 +91,7 @@ static void meddle(struct expected *expected)
         data->out_of_memory ^= true;
         break;
     case 5: /* the ledger is lost */
-        data->epoch = data->owner = data->batch = 0;
+        data->epoch = data->owner = data->batch = data->started = 0;
         fake_redis_touch_ledger();
         expected->exact = false;
         break;
@@ -101,7 +103,25 @@ static void meddle(struct expected *expected)
     case 7: /* another instance of this name starts */
         data->epoch++;
         data->owner ^= 2;
+        data->started++;
         fake_redis_touch_ledger();
+        expected->fenced = true;
+        break;
+    case 8: /* the ledger goes back to an earlier instance of this name; its counts stay */
+        data->epoch--;
+        data->owner ^= 2;
+        data->batch = detail;
+        data->started -= 1u + detail;
+        fake_redis_touch_ledger();
+        expected->went_back = true;
+        break;
+    case 9: /* it is lost, and another instance starts on what is left */
+        data->epoch = 1;
+        data->owner ^= 2;
+        data->batch = 0;
+        data->started += detail;
+        fake_redis_touch_ledger();
+        expected->fenced = true;
         break;
     default:
         break;
@@ -159,7 +179,9 @@ static void run(struct ledger *ledger, unsigned count, bool lies, struct expecte
             FUZZ_CHECK(fake_redis_said()->executed || fake_redis_said()->looked);
         if (lies)
             continue;
+        FUZZ_CHECK(result == LEDGER_FENCED || !expected->fenced);
         if (result == LEDGER_FENCED) {
+            FUZZ_CHECK(!expected->went_back);
             FUZZ_CHECK(owner != fake_redis_said()->sent_owner || !expected->exact);
             break;
         }
@@ -186,6 +208,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     prepare_once();
     lies = data[0] & 1;
     fake_redis_start(data + 2, size - 2, lies, data[1]);
+    fake_redis_data()->epoch = fake_redis_data()->owner = 1; /* of an instance that has ended */
     ledger = ledger_create(&options, FAKE_INSTANCE, &stats);
     FUZZ_CHECK(ledger);
     run(ledger, 2u + data[0] / 2 % 8, lies, &expected);

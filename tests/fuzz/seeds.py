@@ -16,6 +16,7 @@ TOKEN = b"fleet-north ingest,read sha256=" + b"0123456789abcdef" * 4
 # answer, that to WATCH: two batches, whether one is sent ahead, and that all arrives.
 LIES, TRUE = bytes([1, 0]), bytes([0, 0x21])
 FIRST = bytes(4)
+FIRST_BATCH = bytes(23)  # all until it is in; what others do to the ledger then comes next
 LIE = bytes([10])  # one of the answers in fake_redis_lies.c, whose index is behind it
 
 # For session: a step is a byte that picks it, one for its details, and what some take besides.
@@ -184,6 +185,9 @@ SEEDS = {
         "error_without_text": LIES + FIRST + bytes([0]) + LIE + bytes([12]),
         "array_of_2147483647": LIES + FIRST + LIE + bytes([11]),
         "nested_arrays": LIES + FIRST + bytes([0]) + LIE + bytes([13]),
+        "another_started": TRUE + FIRST_BATCH + bytes([7, 3]),
+        "went_back_to_an_earlier_one": TRUE + FIRST_BATCH + bytes([8, 3]),
+        "lost_and_another_started": TRUE + FIRST_BATCH + bytes([9, 3]),
         "nil_instead_of_a_ledger": LIES + FIRST + bytes([0]) + LIE + bytes([0]),
     },
 }

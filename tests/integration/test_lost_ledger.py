@@ -1,5 +1,6 @@
 """What the ledger itself may suffer, and Redis under it: each was once a wrong Ack, a doubled count,
 or a server that stayed stuck."""
+import signal
 import time
 
 import grpc
@@ -15,8 +16,11 @@ FENCED = 4
 PATIENT = {"instance": "twin", "redis_grace_ms": 60000}
 
 
+@pytest.mark.parametrize("starts", [0, 2], ids=["of epoch 1", "of epoch 3"])
 @pytest.mark.parametrize("how", ["deleted", "flushed"])
-def test_after_a_lost_ledger_the_younger_instance_wins(redis, start_tallyd, how):
+def test_after_a_lost_ledger_the_younger_instance_wins(redis, start_tallyd, how, starts):
+    for _ in range(starts):
+        start_tallyd(redis.port, instance="twin").stop()
     older = start_tallyd(redis.port, instance="twin", flush_interval_ms=60000)
     for _ in range(3):
         assert grpc_client.send(older.target, ["d"]) == 1
@@ -113,6 +117,150 @@ def test_a_transaction_that_ran_bare_is_found_in_the_ledger(
     assert stream.received() == 5 * devices
     redis.client.execute_command("ACL", "SETUSER", "tally", "+multi")
     assert_same(redis.totals(), dict.fromkeys(names, 7))
+
+
+# A Redis that keeps snapshots only, killed: it comes back with the ledger of an earlier instance.
+
+WENT_BACK = "Redis went back to before this tallyd started"
+
+
+def counted_by_an_earlier_one(redis, start_tallyd):
+    """The snapshot: three packets, and the ledger of an instance that has ended, of epoch 1."""
+    earlier = start_tallyd(redis.port, instance="twin")
+    assert grpc_client.send(earlier.target, ["a"] * 3) == 3
+    assert earlier.stop() == 0
+    redis.client.save()
+
+
+def roll_back(redis):
+    redis.kill()
+    redis.start()
+
+
+def epoch(redis):
+    return int(redis.client.hget(LEDGER, "epoch") or 0)
+
+
+def assert_counts_on(redis, tallyd, before):
+    assert grpc_client.send(tallyd.target, ["on"] * 5) == 5
+    assert_same(redis.totals(), before | {"on": 5})
+
+
+@pytest.mark.parametrize("idle", [True, False], ids=["idle", "busy"])
+def test_a_redis_that_went_back_to_an_earlier_instance_is_gone_on_with(redis, start_tallyd, idle):
+    counted_by_an_earlier_one(redis, start_tallyd)
+    tallyd = start_tallyd(redis.port, **PATIENT)
+    for times in (1, 2):
+        assert grpc_client.send(tallyd.target, ["lost"] * 2) == 2
+        roll_back(redis)
+        if idle:
+            wait_until(lambda: epoch(redis) == 2, "the ledger to be claimed again", 20)
+            assert_same(redis.totals(), {"a": 3})
+        assert_counts_on(redis, tallyd, {"a": 3})
+        assert tallyd.stats()["flusher"]["rollbacks"] == times
+        assert tallyd.log().count(WENT_BACK) == times
+    if idle:
+        assert tallyd.stats()["flusher"]["batches_resent_blind"] == 0
+    assert "appendonly yes" in tallyd.log()
+    assert tallyd.stop() == 0
+    assert redis.client.ttl(LEDGER) > 0
+
+
+def test_an_unknown_outcome_when_redis_went_back_is_sent_again(redis, proxy, start_tallyd, closing):
+    """It went in, nobody heard, and it is gone with the rest."""
+    counted_by_an_earlier_one(redis, start_tallyd)
+    tallyd = start_tallyd(proxy.port, **PATIENT)
+    link = proxy.committing()
+    link.hold(Way.DOWN)
+    stream = closing(OpenStream(tallyd.target))
+    stream.send(["d"] * 4)
+    stream.end()
+    wait_until(lambda: redis.totals() == {"a": 3, "d": 4}, "the batch in Redis, unheard of")
+    roll_back(redis)
+    assert stream.received() == 4
+    assert_same(redis.totals(), {"a": 3, "d": 4})
+    assert tallyd.stats()["flusher"]["batches_resent_blind"] == 1
+
+
+def test_a_claim_of_which_nobody_hears_is_made_once(redis, proxy, start_tallyd, closing):
+    """The batch that takes the ledger back goes in, and the connection breaks before its answer."""
+    counted_by_an_earlier_one(redis, start_tallyd)
+    tallyd = start_tallyd(proxy.port, **PATIENT)
+    roll_back(redis)
+    link = proxy.committing()
+    link.hold_from(b":", Way.DOWN)
+    stream = closing(OpenStream(tallyd.target))
+    stream.send(["d"] * 4)
+    stream.end()
+    wait_until(lambda: link.held[Way.DOWN] and epoch(redis) == 2, "the claim", 20)
+    link.cut_tallyd_side()
+    assert stream.received() == 4
+    assert_same(redis.totals(), {"a": 3, "d": 4})
+    assert tallyd.log().count(WENT_BACK) == 1
+
+
+def pause(tallyd):
+    tallyd.process.send_signal(signal.SIGSTOP)
+
+
+def resume(tallyd):
+    tallyd.process.send_signal(signal.SIGCONT)
+
+
+@pytest.mark.parametrize("first", ["older", "younger"])
+def test_of_two_that_outlive_a_rollback_the_younger_stays(redis, start_tallyd, first):
+    """The older one slept when the younger one fenced it, and the snapshot knows neither."""
+    counted_by_an_earlier_one(redis, start_tallyd)
+    older = start_tallyd(redis.port, **PATIENT)
+    pause(older)
+    younger = start_tallyd(redis.port, **PATIENT)
+    pause(younger)
+    roll_back(redis)
+    one, other = (older, younger) if first == "older" else (younger, older)
+    resume(one)
+    wait_until(lambda: epoch(redis) == (2 if first == "older" else 3), "the first claim", 20)
+    resume(other)
+    assert older.wait() == FENCED
+    assert_counts_on(redis, younger, {"a": 3})
+    assert epoch(redis) == 3
+
+
+def test_an_instance_started_after_the_rollback_fences_one_that_slept(redis, start_tallyd):
+    """Though its epoch is the lower one: the snapshot is older than the epoch of the other."""
+    counted_by_an_earlier_one(redis, start_tallyd)
+    assert start_tallyd(redis.port, instance="twin").stop() == 0
+    asleep = start_tallyd(redis.port, **PATIENT)
+    assert epoch(redis) == 3
+    pause(asleep)
+    roll_back(redis)
+    younger = start_tallyd(redis.port, **PATIENT)
+    assert epoch(redis) == 2
+    resume(asleep)
+    assert asleep.wait() == FENCED
+    assert_counts_on(redis, younger, {"a": 3})
+
+
+def test_the_clock_of_the_earlier_instance_does_not_matter(redis, start_tallyd):
+    """Its machine's was decades ahead: who starts next counts from there."""
+    counted_by_an_earlier_one(redis, start_tallyd)
+    ahead = 4_000_000_000_000
+    redis.client.hset(LEDGER, "started", ahead)
+    redis.client.save()
+    tallyd = start_tallyd(redis.port, **PATIENT)
+    assert int(redis.client.hget(LEDGER, "started")) == ahead + 1
+    roll_back(redis)
+    assert_counts_on(redis, tallyd, {"a": 3})
+
+
+def test_a_ledger_that_does_not_say_when_it_began_fences(redis, start_tallyd):
+    """As one written by an earlier version."""
+    counted_by_an_earlier_one(redis, start_tallyd)
+    redis.client.hdel(LEDGER, "started")
+    redis.client.save()
+    tallyd = start_tallyd(redis.port, **PATIENT)
+    roll_back(redis)
+    assert tallyd.wait() == FENCED
+    assert_same(redis.totals(), {"a": 3})
 
 
 def test_a_demoted_master_is_left(start_redis, start_tallyd, closing):

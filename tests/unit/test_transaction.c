@@ -25,7 +25,8 @@ static void assert_rendered(struct resp *resp, const char *expected, size_t leng
 
 #define LOOK                                                                                       \
     "*2\r\n$5\r\nWATCH\r\n$3\r\nk:l\r\n"                                                           \
-    "*5\r\n$5\r\nHMGET\r\n$3\r\nk:l\r\n$5\r\nepoch\r\n$5\r\nowner\r\n$5\r\nbatch\r\n"
+    "*6\r\n$5\r\nHMGET\r\n$3\r\nk:l\r\n$5\r\nepoch\r\n$5\r\nowner\r\n$5\r\nbatch\r\n"              \
+    "$7\r\nstarted\r\n"
 #define MULTI  "*1\r\n$5\r\nMULTI\r\n"
 #define EXPIRE "*3\r\n$6\r\nEXPIRE\r\n$3\r\nk:l\r\n$6\r\n604800\r\n"
 #define EXEC   "*1\r\n$4\r\nEXEC\r\n"
@@ -63,19 +64,22 @@ static void append_begin_raises_the_epoch_and_signs_it(void **state)
 
     (void)state;
     resp_init(&resp);
-    transaction_append_begin(&resp, "k:l", UINT64_MAX);
+    transaction_append_begin(&resp, "k:l", UINT64_MAX, 1700000000001);
     assert_rendered(&resp,
                     BYTES(MULTI "*4\r\n$7\r\nHINCRBY\r\n$3\r\nk:l\r\n$5\r\nepoch\r\n$1\r\n1\r\n"
-                                "*4\r\n$4\r\nHSET\r\n$3\r\nk:l\r\n$5\r\nowner\r\n"
-                                "$20\r\n18446744073709551615\r\n" EXPIRE EXEC LOOK));
+                                "*6\r\n$4\r\nHSET\r\n$3\r\nk:l\r\n$5\r\nowner\r\n"
+                                "$20\r\n18446744073709551615\r\n"
+                                "$7\r\nstarted\r\n$13\r\n1700000000001\r\n" EXPIRE EXEC LOOK));
     resp_fini(&resp);
 }
 
-static const struct transaction_look ledger = {.epoch = 12, .owner = 9, .batch = 345};
+static const struct transaction_look ledger = {
+    .epoch = 12, .owner = 9, .batch = 345, .started = 67};
 
 #define HSET_LEDGER                                                                                \
-    "*8\r\n$4\r\nHSET\r\n$3\r\nk:l\r\n$5\r\nepoch\r\n$2\r\n12\r\n"                                 \
-    "$5\r\nowner\r\n$1\r\n9\r\n$5\r\nbatch\r\n$3\r\n345\r\n"
+    "*10\r\n$4\r\nHSET\r\n$3\r\nk:l\r\n$5\r\nepoch\r\n$2\r\n12\r\n"                                \
+    "$5\r\nowner\r\n$1\r\n9\r\n$5\r\nbatch\r\n$3\r\n345\r\n"                                       \
+    "$7\r\nstarted\r\n$2\r\n67\r\n"
 
 static void append_counts_opens_a_transaction_and_leaves_it_open(void **state)
 {
@@ -138,11 +142,12 @@ static void append_fields_asks_for_every_device(void **state)
 
 /* ---- Reading -------------------------------------------------------------------------------- */
 
-/* Reads a look in which `field` stands at `place`, and 7 in the other two. */
+/* Reads a look in which `field` stands at `place`, and 7 in the other places. */
+#define PLACES 4
 static bool read_look(redisReply *field, size_t place, struct transaction_look *look)
 {
-    redisReply seven = string_reply("7", 1), *fields[] = {&seven, &seven, &seven};
-    redisReply reply = {.type = REDIS_REPLY_ARRAY, .elements = 3, .element = fields};
+    redisReply seven = string_reply("7", 1), *fields[PLACES] = {&seven, &seven, &seven, &seven};
+    redisReply reply = {.type = REDIS_REPLY_ARRAY, .elements = PLACES, .element = fields};
 
     fields[place] = field;
     return transaction_read_look(&reply, look);
@@ -153,6 +158,7 @@ static void assert_look(const struct transaction_look *look, size_t place, uint6
     assert_true(look->epoch == (place == 0 ? value : 7));
     assert_true(look->owner == (place == 1 ? value : 7));
     assert_true(look->batch == (place == 2 ? value : 7));
+    assert_true(look->started == (place == 3 ? value : 7));
 }
 
 static void read_look_number_gives_its_value(void **state)
@@ -173,8 +179,8 @@ static void read_look_number_gives_its_value(void **state)
     for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
         redisReply number = string_reply(table[i].text, strlen(table[i].text));
 
-        for (size_t place = 0; place < 3; place++) {
-            if (place == 2 && table[i].value > INT64_MAX) { /* a batch's number goes no further */
+        for (size_t place = 0; place < PLACES; place++) {
+            if (place >= 2 && table[i].value > INT64_MAX) { /* a batch or time goes no further */
                 assert_false(read_look(&number, place, &look));
                 continue;
             }
@@ -190,7 +196,7 @@ static void read_look_missing_field_is_zero(void **state)
     struct transaction_look look;
 
     (void)state;
-    for (size_t place = 0; place < 3; place++) {
+    for (size_t place = 0; place < PLACES; place++) {
         assert_true(read_look(&nil, place, &look));
         assert_look(&look, place, 0);
     }
@@ -214,7 +220,7 @@ static void read_look_anything_else_is_refused(void **state)
     struct transaction_look look;
 
     (void)state;
-    for (size_t place = 0; place < 3; place++) {
+    for (size_t place = 0; place < PLACES; place++) {
         for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
             redisReply bad = string_reply(table[i].text, table[i].length);
 
@@ -228,14 +234,14 @@ static void read_look_anything_else_is_refused(void **state)
 
 static void read_look_other_reply_is_refused(void **state)
 {
-    redisReply good = string_reply("7", 1), *fields[] = {&good, &good, &good, &good};
+    redisReply good = string_reply("7", 1), *fields[] = {&good, &good, &good, &good, &good};
     redisReply table[] = {
         {.type = REDIS_REPLY_ERROR, .str = (char *)"WRONGTYPE", .len = 9},
         {.type = REDIS_REPLY_STATUS, .str = (char *)"OK", .len = 2},
         {.type = REDIS_REPLY_NIL},
         {.type = REDIS_REPLY_ARRAY, .elements = 0},
-        {.type = REDIS_REPLY_ARRAY, .elements = 2, .element = fields},
-        {.type = REDIS_REPLY_ARRAY, .elements = 4, .element = fields},
+        {.type = REDIS_REPLY_ARRAY, .elements = PLACES - 1, .element = fields},
+        {.type = REDIS_REPLY_ARRAY, .elements = PLACES + 1, .element = fields},
     };
     struct transaction_look look;
 

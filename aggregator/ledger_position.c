@@ -244,8 +244,8 @@ static enum ledger_result connect_to_redis(struct ledger *ledger)
     ledger->context = redis_open(ledger->options, ledger->timeout_ms, why);
     if (!ledger->context)
         return ledger_unavailable(ledger, redis_address(ledger->options, address), why);
+    ledger->examined = false;
     stats_add(&ledger->stats->redis_connects, 1);
-    redis_warn_of_eviction(ledger->context);
     replies_spare(&ledger->replies, ledger->context->reader);
     return LEDGER_OK;
 }
@@ -274,5 +274,12 @@ enum ledger_result ledger_locate(struct ledger *ledger)
         return LEDGER_OK;
     if (!ledger->context && (result = connect_to_redis(ledger)) != LEDGER_OK)
         return result;
-    return look_at_ledger(ledger);
+    if ((result = look_at_ledger(ledger)) != LEDGER_OK)
+        return result;
+    if (ledger->examined)
+        return LEDGER_OK;
+    /* Not before the look: a Redis that cannot be used yet would be warned of with each try. */
+    redis_warn_of_loss(ledger->options, ledger->context);
+    ledger->examined = true;
+    return ledger->context->err ? ledger_broken(ledger, "reading INFO") : LEDGER_OK;
 }

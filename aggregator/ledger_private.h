@@ -28,6 +28,7 @@ struct ledger {
     uint64_t committed; /* number of the last batch known to be in Redis */
     bool in_flight;     /* batch committed + 1 was sent at least once, its EXEC included */
     bool rolled_back;   /* Redis has lost our ledger; the next batch restores it */
+    bool examined;      /* whether this connection's Redis keeps what it is given */
 
     /* The batch whose counts stand in a MULTI that is open on this connection; NULL: none is. */
     const struct batch *ahead;

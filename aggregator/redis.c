@@ -5,6 +5,7 @@
 #include "common/secret.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
@@ -134,15 +135,66 @@ err:
     return NULL;
 }
 
-void redis_warn_of_eviction(redisContext *context)
+/* The value of a field of INFO's reply, and its length; NULL when it is not there. */
+static const char *info_field(const redisReply *info, const char *name, int *length)
 {
-    static const char field[] = "maxmemory_policy:";
-    redisReply *info = redisCommand(context, "INFO memory");
-    const char *policy = info && info->type == REDIS_REPLY_STRING ? strstr(info->str, field) : NULL;
+    const char *at = strstr(info->str, name);
 
-    if (policy && strncmp(policy + sizeof field - 1, "noeviction", 10) != 0)
-        log_warn("Redis may evict counts (maxmemory-policy is %.*s): set it to noeviction",
-                 (int)strcspn(policy + sizeof field - 1, "\r\n"), policy + sizeof field - 1);
+    if (!at || at == info->str || at[-1] != '\n')
+        return NULL;
+    at += strlen(name);
+    *length = (int)strcspn(at, "\r\n");
+    return at;
+}
+
+static bool is_value(const char *value, int length, const char *text)
+{
+    return (size_t)length == strlen(text) && memcmp(value, text, strlen(text)) == 0;
+}
+
+static void warn_of_eviction(const redisReply *info)
+{
+    int length;
+    const char *policy = info_field(info, "maxmemory_policy:", &length);
+
+    if (policy && !is_value(policy, length, "noeviction"))
+        log_warn("Redis may evict counts (maxmemory-policy is %.*s): set it to noeviction", length,
+                 policy);
+}
+
+static void warn_of_kill(const char *name, const char *value)
+{
+    log_warn("Redis may lose counts that it has acknowledged (%s is %.20s): in redis-cli, "
+             "config set appendonly yes, config set appendfsync always, config rewrite",
+             name, value);
+}
+
+static void warn_of_late_sync(redisContext *context)
+{
+    redisReply *config = redisCommand(context, "CONFIG GET appendfsync");
+
+    if (config && config->type == REDIS_REPLY_ARRAY && config->elements == 2 &&
+        config->element[1] && config->element[1]->type == REDIS_REPLY_STRING &&
+        strcmp(config->element[1]->str, "always") != 0)
+        warn_of_kill("appendfsync", config->element[1]->str);
+    if (config)
+        freeReplyObject(config);
+}
+
+void redis_warn_of_loss(const struct redis_options *options, redisContext *context)
+{
+    redisReply *info = redisCommand(context, "INFO");
+    const char *aof;
+    int length;
+
+    if (info && info->type == REDIS_REPLY_STRING) {
+        warn_of_eviction(info);
+        aof = info_field(info, "aof_enabled:", &length);
+        if (aof && is_value(aof, length, "0"))
+            warn_of_kill("appendonly", "no");
+        else if (aof && !options->username)
+            warn_of_late_sync(context);
+    }
     if (info)
         freeReplyObject(info);
 }

@@ -40,9 +40,11 @@ redisContext *redis_open(const struct redis_options *options, uint64_t timeout_m
                          char error[REDIS_ERROR_BYTES]) MUST_CHECK;
 
 /* Logs a warning when Redis is set to evict keys once its memory is full: it would throw away
- * counts, or the ledger that guards them. Says nothing when Redis does not tell. Called by:
- * flusher. */
-void redis_warn_of_eviction(redisContext *context);
+ * counts, or the ledger that guards them. Logs another when it does not write what it acknowledges
+ * to a disk first, so that a kill takes it. Says nothing of what Redis does not tell: INFO has no
+ * appendfsync, and CONFIG is asked only where no user was named, since a named one should not have
+ * the right to it, and each refusal would be in Redis's ACL LOG. Called by: flusher. */
+void redis_warn_of_loss(const struct redis_options *options, redisContext *context);
 
 /* Where `options` point, for messages: "127.0.0.1:6379" or the socket's path. Returns `out`. */
 const char *redis_address(const struct redis_options *options, char out[REDIS_ERROR_BYTES]);

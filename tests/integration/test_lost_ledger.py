@@ -1,5 +1,6 @@
 """What the ledger itself may suffer, and Redis under it: each was once a wrong Ack, a doubled count,
 or a server that stayed stuck."""
+import re
 import signal
 import time
 
@@ -300,3 +301,40 @@ def test_a_policy_that_evicts_is_warned_of(start_redis, start_tallyd):
     redis = start_redis(options=["--maxmemory-policy", "allkeys-lru"])
     tallyd = start_tallyd(redis.port)
     tallyd.wait_for_log("maxmemory-policy is allkeys-lru")
+
+
+UNSAFE = "Redis may lose counts that it has acknowledged"
+
+
+def of_durability(tallyd):
+    return [line for line in tallyd.log().splitlines() if UNSAFE in line]
+
+
+def test_a_redis_without_an_append_only_file_is_warned_of(redis, start_tallyd):
+    """With the shipped rights, which let nothing more be seen; once for each connection."""
+    tallyd = start_tallyd(redis.port, **PATIENT)
+    tallyd.wait_for_log(UNSAFE)
+    assert grpc_client.send(tallyd.target, ["d"]) == 1
+    (line,) = of_durability(tallyd)
+    assert "appendonly is no" in line
+    for remedy in ("config set appendonly yes", "config set appendfsync always", "config rewrite"):
+        assert remedy in line
+    redis.client.client_kill_filter(user="tallyd")
+    wait_until(lambda: len(of_durability(tallyd)) == 2, "the warning of the second connection")
+    for remedy in re.findall("config set [a-z]+ [a-z]+", line):
+        redis.client.execute_command(*remedy.split())
+    assert of_durability(start_tallyd(redis.port, redis_username=None)) == []
+
+
+@pytest.mark.parametrize("login", [False, True], ids=["default user", "shipped user"])
+@pytest.mark.parametrize("appendfsync", ["everysec", "always"])
+def test_how_often_redis_syncs_is_warned_of(start_redis, start_tallyd, login, appendfsync):
+    """Only CONFIG tells, which the shipped user may not ask for."""
+    redis = start_redis(appendfsync=appendfsync)
+    tallyd = start_tallyd(redis.port, **{} if login else {"redis_username": None})
+    assert grpc_client.send(tallyd.target, ["d"]) == 1
+    if appendfsync == "everysec" and not login:
+        assert "appendfsync is everysec" in of_durability(tallyd)[0]
+    else:
+        assert of_durability(tallyd) == []
+    assert redis.client.acl_log() == []

@@ -192,11 +192,12 @@ def test_a_port_in_use_is_one_line_and_exit_1(redis, option):
         ("0.0.0.0", {"token_file": True}, "tokens travel in the clear"),
     ],
 )
-def test_a_port_that_is_open_to_all_is_told(redis, start_tallyd, tmp_path, bind, given, line):
+def test_a_port_that_is_open_to_all_is_told(start_redis, start_tallyd, tmp_path, bind, given, line):
     """The default is this machine alone; what opens it without a lock says so, once."""
     if given:
         given = {"token_file": tmp_path / "tokens"}
         (tmp_path / "tokens").touch(mode=0o600)
+    redis = start_redis(appendfsync="always")  # of which nothing is to be warned
     tallyd = start_tallyd(redis.port, ready=False, bind=bind, **given)
     assert tallyd.stop() == 0  # the warning comes after the ports are open
     warnings = [text for text in tallyd.log().splitlines() if " warn " in text]

@@ -47,10 +47,13 @@ struct front {
     pthread_t thread;
     bool running;
     atomic_bool stop;
-    struct guests *guests; /* the thread's */
-    struct log_limit refused, crowded;
+    struct guests *guests;                       /* the thread's */
+    struct log_limit refused, crowded, short_of; /* a kind of line each */
+    struct log_limit paused;
     _Atomic uint64_t refusals[FRONT_REFUSALS]; /* written by the thread alone */
     _Atomic uint8_t callers[PORTS];            /* enum front_caller; written by the thread alone */
+    pthread_mutex_t lock;                      /* of the names; nothing is taken under it */
+    char names[PORTS][NETWORK_NAME_BYTES];     /* of those who are no strangers */
 };
 
 /* civetweb asks when it has read a request, whose first byte went out after its port was set: the
@@ -63,6 +66,23 @@ enum front_caller front_caller(const struct front *front, int port)
 static void set_caller(struct front *front, uint16_t port, enum front_caller caller)
 {
     atomic_store(&front->callers[port], (uint8_t)caller);
+}
+
+static void set_name(struct front *front, uint16_t port, const char name[NETWORK_NAME_BYTES])
+{
+    pthread_mutex_lock(&front->lock);
+    memcpy(front->names[port], name, NETWORK_NAME_BYTES);
+    pthread_mutex_unlock(&front->lock);
+}
+
+bool front_name_client(struct front *front, int port, char name[NETWORK_NAME_BYTES])
+{
+    if (front_caller(front, port) == FRONT_STRANGER)
+        return false;
+    pthread_mutex_lock(&front->lock);
+    memcpy(name, front->names[port], NETWORK_NAME_BYTES);
+    pthread_mutex_unlock(&front->lock);
+    return true;
 }
 
 static void note_refusal(struct front *front, enum front_refusal reason)
@@ -109,16 +129,26 @@ static void log_refusal(struct front *front, const struct guest *guest)
     log_event(LOG_WARN, &about, "TLS with a client of HTTP failed: %s", reason);
 }
 
+/* Sends somebody away for want of memory or descriptors; `error` is a negative errno. */
+static void refuse_for_want(struct front *front, const char *name, int error)
+{
+    note_refusal(front, FRONT_REFUSED_SHORT);
+    log_event(LOG_WARN,
+              &(struct log_about){.kind = "http_short", .peer = name, .limit = &front->short_of},
+              "HTTP: a client of TLS cannot be served: %s", strerror(-error));
+}
+
 static enum relay_result let_in(struct front *front, struct guest *guest)
 {
     uint16_t port;
     int fd = local_socket_reach(front->backend_port, &port);
 
     if (fd < 0) {
-        log_warn("HTTP: a client of TLS cannot be served: %s", strerror(-fd));
+        refuse_for_want(front, guest->name, fd);
         return RELAY_OVER;
     }
     guest->port = port;
+    set_name(front, port, guest->name);
     set_caller(front, port, relay_is_verified(&guest->relay) ? FRONT_VERIFIED : FRONT_CLIENT);
     return relay_connect(&guest->relay, fd);
 }
@@ -141,11 +171,16 @@ static void serve(struct front *front, struct relay_end *end, uint32_t events)
 
 /* ---- Newcomers ------------------------------------------------------------------------------ */
 
-static void refuse_for_address(struct front *front, const struct sockaddr *address)
+/* `error` is why guests_admit() did not take it. */
+static void refuse(struct front *front, const struct sockaddr *address, int error)
 {
     char name[NETWORK_NAME_BYTES];
 
     network_name_address(address, name);
+    if (error != -EUSERS) {
+        refuse_for_want(front, name, error);
+        return;
+    }
     note_refusal(front, FRONT_REFUSED_ADDRESS);
     log_event(LOG_WARN,
               &(struct log_about){.kind = "http_crowd", .peer = name, .limit = &front->crowded},
@@ -157,19 +192,30 @@ static void welcome(struct front *front, int fd, const struct sockaddr *address)
 {
     struct guest *guest = guests_admit(front->guests, address);
     const int on = 1;
+    int error;
 
     if (!guest) {
-        if (errno == EUSERS)
-            refuse_for_address(front, address);
+        refuse(front, address, -errno);
         close(fd);
         return;
     }
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (relay_init(&guest->relay, front->epoll_fd, fd, front->options.context,
-                   front->options.handshake_timeout_ms))
+    error = relay_init(&guest->relay, front->epoll_fd, fd, front->options.context,
+                       front->options.handshake_timeout_ms);
+    if (error) {
+        refuse_for_want(front, guest->name, error);
         dismiss(front, guest);
-    else
+    } else {
         serve(front, &guest->relay.client, 0);
+    }
+}
+
+/* Who connects waits in the kernel's queue until the next sweep. */
+static void pause_for_want(struct front *front, int error)
+{
+    watch_listener(front, false);
+    log_event(LOG_WARN, &(struct log_about){.kind = "http_paused", .limit = &front->paused},
+              "HTTP takes no connection for %d ms: %s", SWEEP_MS, strerror(-error));
 }
 
 static void accept_some(struct front *front)
@@ -188,7 +234,7 @@ static void accept_some(struct front *front)
         if (fd >= 0) {
             welcome(front, fd, (const struct sockaddr *)&address);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            watch_listener(front, false); /* until the next sweep */
+            pause_for_want(front, -errno);
             return;
         } else if (errno == EAGAIN) {
             return;
@@ -310,6 +356,7 @@ struct front *front_create(const struct front_options *options, char error[HTTP_
     if (front) {
         front->options = *options;
         front->listener = front->epoll_fd = front->wake_fd = -1;
+        pthread_mutex_init(&front->lock, NULL);
         result = open_all(front);
     }
     if (!result)
@@ -356,5 +403,6 @@ void front_destroy(struct front *front)
         close(front->wake_fd);
     if (front->epoll_fd >= 0)
         close(front->epoll_fd);
+    pthread_mutex_destroy(&front->lock);
     free(front);
 }

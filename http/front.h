@@ -11,6 +11,7 @@
 
 #include "common/compiler.h"
 #include "common/hash.h"
+#include "common/network.h"
 #include "http/http.h"
 
 #include <stdbool.h>
@@ -55,9 +56,14 @@ enum front_caller {
  * http, while it serves that connection. */
 enum front_caller front_caller(const struct front *front, int port);
 
+/* Writes the address of who is behind such a port, as network_name_address() does. Returns false,
+ * and writes nothing, when nobody is. Any thread. */
+bool front_name_client(struct front *front, int port, char name[NETWORK_NAME_BYTES]) MUST_CHECK;
+
 enum front_refusal {
     FRONT_REFUSED_TLS,     /* TLS failed, or the handshake was not ended in time */
     FRONT_REFUSED_ADDRESS, /* its address had too many connections */
+    FRONT_REFUSED_SHORT,   /* memory or descriptors were short */
     FRONT_REFUSALS
 };
 

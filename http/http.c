@@ -264,7 +264,7 @@ static int start_front(struct http_server *server, char error[HTTP_ERROR_BYTES])
 
 static int start_warden(struct http_server *server, char error[HTTP_ERROR_BYTES])
 {
-    int result = warden_start(server->shared.warden, server->port);
+    int result = warden_start(server->shared.warden, server->port, server->shared.front);
 
     if (!result)
         return 0;
@@ -311,8 +311,8 @@ static void destroy(struct http_server *server)
 {
     struct http_shared *shared = &server->shared;
 
+    warden_destroy(shared->warden); /* it asks the front for names */
     front_destroy(shared->front);
-    warden_destroy(shared->warden);
     events_destroy(shared->events);
     rates_destroy(shared->rates);
     reader_destroy(shared->reader);

@@ -230,12 +230,15 @@ static void write_http(struct exposition *e, const struct http_shared *shared)
     exposition_labelled(e, "reason", "stall", figures.shut_stall);
     exposition_gauge(e, "tallyd_http_event_listeners", events_listeners(shared->events),
                      "Listeners of /events.");
-    exposition_family(e, "tallyd_http_connections_refused", EXPOSITION_COUNTER,
-                      "HTTP connections over TLS that were closed before a request: the handshake "
-                      "failed or took too long, or their address had too many.");
+    exposition_family(
+        e, "tallyd_http_connections_refused", EXPOSITION_COUNTER,
+        "HTTP connections over TLS that were closed before a request: the handshake "
+        "failed or took too long, their address had too many, or memory or descriptors "
+        "were short.");
     exposition_labelled(e, "reason", "tls", front_refused(shared->front, FRONT_REFUSED_TLS));
     exposition_labelled(e, "reason", "address",
                         front_refused(shared->front, FRONT_REFUSED_ADDRESS));
+    exposition_labelled(e, "reason", "short", front_refused(shared->front, FRONT_REFUSED_SHORT));
 }
 
 static void write_snapshot(struct exposition *e, struct reader *reader)

@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "common/thread.h"
 #include "http/census.h"
+#include "http/front.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,7 +33,8 @@ enum reason { REASON_ADDRESS, REASON_CROWD, REASON_STALL, REASONS };
 
 struct warden {
     struct warden_options options;
-    uint64_t port; /* that civetweb listens on */
+    uint64_t port;       /* that civetweb listens on */
+    struct front *front; /* NULL: none */
     pthread_t thread;
     bool running;
     pthread_mutex_t lock; /* of `stop`, with `changed` */
@@ -82,7 +84,7 @@ struct warden_figures warden_figures(const struct warden *warden)
 
 /* ---- Shutting them -------------------------------------------------------------------------- */
 
-static void log_shut(struct warden *warden, enum reason reason, int fd)
+static void log_shut(struct warden *warden, enum reason reason, const struct tcp_peer *peer, int fd)
 {
     static const char *const kinds[] = {"http_address", "http_crowd", "http_stall"};
     static const char *const texts[] = {
@@ -92,7 +94,8 @@ static void log_shut(struct warden *warden, enum reason reason, int fd)
     };
     char name[NETWORK_NAME_BYTES];
 
-    network_name_peer(fd, name);
+    if (!warden->front || !front_name_client(warden->front, peer->port, name))
+        network_name_peer(fd, name);
     log_event(
         LOG_WARN,
         &(struct log_about){.kind = kinds[reason], .peer = name, .limit = &warden->limits[reason]},
@@ -108,7 +111,7 @@ static void shut(struct warden *warden, const struct census_entry *entry, enum r
     if (fd < 0)
         return;
     if (tcp_peer_read(fd, warden->port, &peer) && tcp_peer_is_equal(&peer, &entry->peer)) {
-        log_shut(warden, reason, fd);
+        log_shut(warden, reason, &peer, fd);
         shutdown(fd, SHUT_RDWR);
         atomic_fetch_add_explicit(&warden->shut[reason], 1, memory_order_relaxed);
     }
@@ -265,11 +268,12 @@ struct warden *warden_create(const struct warden_options *options)
     return warden;
 }
 
-int warden_start(struct warden *warden, uint64_t port)
+int warden_start(struct warden *warden, uint64_t port, struct front *front)
 {
     int error;
 
     warden->port = port;
+    warden->front = front;
     error = thread_start(&warden->thread, THREAD_HTTP, "http-warden", run, warden);
     warden->running = !error;
     return error;

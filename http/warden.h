@@ -25,14 +25,16 @@ struct warden_options {
     uint64_t stall_timeout_ms; /* that a client may take for a few KB of its answer */
 };
 
+struct front;
 struct warden;
 
 /* Returns NULL with errno. Called by: main, before civetweb starts. */
 struct warden *warden_create(const struct warden_options *options) MUST_CHECK;
 
-/* Starts its thread, for the port that civetweb listens on. Returns 0 or a negative errno. Called
- * by: main. */
-int warden_start(struct warden *warden, uint64_t port) MUST_CHECK;
+/* Starts its thread, for the port that civetweb listens on. `front`, which knows who comes by it, is
+ * borrowed until warden_destroy(); NULL: clients come themselves. Returns 0 or a negative errno.
+ * Called by: main. */
+int warden_start(struct warden *warden, uint64_t port, struct front *front) MUST_CHECK;
 
 /* Ends the thread. NULL does nothing. Called by: main, when civetweb has stopped. */
 void warden_destroy(struct warden *warden);

@@ -109,6 +109,19 @@ def test_an_address_has_its_share(redis, start_tallyd, authority, server):
     assert refused(tallyd, "address") >= 1
 
 
+def test_the_log_names_the_client_whose_connection_is_shut(
+    redis, start_tallyd, authority, server, closing
+):
+    """And not the relay, from which civetweb has all its connections."""
+    tallyd = start_tallyd(redis.port, http_connections=16, **tls_options(authority, server))
+    for _ in range(20):
+        raw = closing(socket.create_connection(
+            ("127.0.0.1", tallyd.http_port), 60 * PATIENCE, ("127.0.0.2", 0)
+        ))
+        closing(tallyd.trust.wrap_socket(raw, server_hostname="127.0.0.1"))
+    tallyd.wait_for_log(r"closed an HTTP connection without a request.*peer=127\.0\.0\.2")
+
+
 def refused(tallyd, reason):
     return samples(scrape(tallyd)[0])[f'tallyd_http_connections_refused_total{{reason="{reason}"}}']
 

@@ -46,7 +46,7 @@ static struct place start(void)
     assert_int_equal(listen(place.listener, 100), 0);
     assert_int_equal(getsockname(place.listener, (struct sockaddr *)&address, &length), 0);
     place.port = ntohs(address.sin_port);
-    assert_int_equal(warden_start(place.warden, place.port), 0);
+    assert_int_equal(warden_start(place.warden, place.port, NULL), 0);
     warden_note_opened(place.warden); /* else there is nothing to look at */
     return place;
 }

@@ -34,7 +34,10 @@ int redis_tls_check(const struct redis_tls *tls, char error[REDIS_TLS_ERROR_BYTE
     SSL_CTX *context = make_context(tls, error);
 
     SSL_CTX_free(context);
-    return context ? 0 : -EINVAL;
+    if (!context)
+        return -EINVAL;
+    tls_warn_of(tls->cert, tls->key);
+    return 0;
 }
 
 /* What went wrong in the handshake; forgets it. */

@@ -57,6 +57,7 @@ int credentials_load(struct credentials *credentials, const struct send_options 
                                                options->tls_cert, options->tls_key, "h2", error);
         if (!credentials->tls)
             return -EINVAL;
+        tls_warn_of(options->tls_cert, options->tls_key);
     }
     return load_token(credentials, options, error);
 }

@@ -272,7 +272,7 @@ static int trust(SSL_CTX *ssl, const char *ca, char error[TLS_ERROR_BYTES])
 
 static int show(SSL_CTX *ssl, const char *cert, const char *key, char error[TLS_ERROR_BYTES])
 {
-    const struct tls_files files = {.cert = cert, .key = key};
+    const struct tls_files files = {.cert = cert, .key = key, .quiet = true};
     struct tls_material *material = tls_material_read(&files, error);
     int used;
 
@@ -281,6 +281,15 @@ static int show(SSL_CTX *ssl, const char *cert, const char *key, char error[TLS_
     used = SSL_CTX_use_cert_and_key(ssl, material->cert, material->key, material->chain, 1);
     tls_material_release(material);
     return used == 1 ? 0 : -ENOMEM;
+}
+
+void tls_warn_of(const char *cert, const char *key)
+{
+    const struct tls_files files = {.cert = cert, .key = key};
+    char error[TLS_ERROR_BYTES];
+
+    if (cert && key)
+        tls_material_release(tls_material_read(&files, error));
 }
 
 struct ssl_ctx_st *tls_connect_context(const char *ca, const char *cert, const char *key,

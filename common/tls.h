@@ -28,6 +28,7 @@ struct tls_files {
     const char *cert;      /* the chain, the server's own certificate first */
     const char *key;       /* its private key, without a passphrase */
     const char *client_ca; /* who signs the clients' certificates; NULL: none is asked for */
+    bool quiet;            /* what is odd is not logged: the files are read often */
 };
 
 /* Reads the files. Returns NULL with one line in `error` that names the file. A certificate that
@@ -70,9 +71,14 @@ struct ssl_ctx_st *tls_context(struct tls *tls, const char *alpn, bool alpn_requ
 #define TLS_SYSTEM_CA ""
 
 /* A context for clients: trusts `ca` (NULL: nobody is verified), and shows a certificate if `cert`
- * and `key` are not NULL. The caller frees it with SSL_CTX_free(). Returns NULL with `error`. */
+ * and `key` are not NULL. The caller frees it with SSL_CTX_free(). Returns NULL with `error`.
+ * Any thread. */
 struct ssl_ctx_st *tls_connect_context(const char *ca, const char *cert, const char *key,
                                        const char *alpn, char error[TLS_ERROR_BYTES]) MUST_CHECK;
+
+/* Warns in the log of what is odd about such a certificate and key and no error, which the function
+ * above, that may be called for each connection, does not. NULL: does nothing. */
+void tls_warn_of(const char *cert, const char *key);
 
 /* Makes a client's connection ask for the server of this name (a DNS name or an IP address) and
  * take no other, if its context verifies at all. Returns 0 or -ENOMEM. */
@@ -85,7 +91,8 @@ bool tls_peer_verified(const struct ssl_st *ssl);
  * says. Right after the call that failed. Forgets OpenSSL's errors. Returns `out`. */
 const char *tls_handshake_error(const struct ssl_st *ssl, char out[TLS_ERROR_BYTES]);
 
-/* What OpenSSL says went wrong last in this thread, in one line; forgets it. Returns `out`. */
+/* What OpenSSL says went wrong in this thread, in one line: the first thing since its errors were
+ * forgotten, which is the cause of the others. Forgets them. Returns `out`. */
 const char *tls_last_error(char out[TLS_ERROR_BYTES]);
 
 #endif

@@ -100,14 +100,6 @@ static int no_passphrase(char *buffer, int size, int writing, void *context)
     return -1;
 }
 
-static void warn_of_readers(const char *path)
-{
-    struct stat status;
-
-    if (stat(path, &status) == 0 && (status.st_mode & S_IROTH))
-        log_warn("TLS: everybody on this machine may read the private key %s; chmod 600 it", path);
-}
-
 EVP_PKEY *tls_material_read_key(const char *path, char error[TLS_ERROR_BYTES])
 {
     BIO *bio = open_file(path, "private key", error);
@@ -124,8 +116,6 @@ EVP_PKEY *tls_material_read_key(const char *path, char error[TLS_ERROR_BYTES])
                  path);
     else if (!key)
         snprintf(error, TLS_ERROR_BYTES, "private key %.200s: there is none (PEM) in it", path);
-    else
-        warn_of_readers(path);
     ERR_clear_error();
     return key;
 }
@@ -140,6 +130,14 @@ static uint64_t expiry_s(const X509 *certificate)
         return 0;
     seconds = timegm(&utc);
     return seconds > 0 ? (uint64_t)seconds : 0;
+}
+
+static void warn_of_readers(const char *path)
+{
+    struct stat status;
+
+    if (stat(path, &status) == 0 && (status.st_mode & S_IROTH))
+        log_warn("TLS: everybody on this machine may read the private key %s; chmod 600 it", path);
 }
 
 /* Tells of a certificate that is not valid now. */
@@ -184,7 +182,7 @@ static int try_pair(const struct tls_material *material, const struct tls_files 
 }
 
 /* Trusts the certificates of a file as they are: an issuing CA does without its root there. */
-static int read_client_ca(struct tls_material *material, const char *path,
+static int read_client_ca(struct tls_material *material, const char *path, bool warns,
                           char error[TLS_ERROR_BYTES])
 {
     STACK_OF(X509) *certificates = tls_material_read_certificates(path, "client CA", error);
@@ -200,7 +198,8 @@ static int read_client_ca(struct tls_material *material, const char *path,
         X509 *certificate = sk_X509_value(certificates, i);
         X509_NAME *name = X509_NAME_dup(X509_get_subject_name(certificate));
 
-        warn_of_dates(certificate, path);
+        if (warns)
+            warn_of_dates(certificate, path);
         complete = name && sk_X509_NAME_push(material->clients_names, name);
         if (!complete)
             X509_NAME_free(name);
@@ -229,8 +228,11 @@ struct tls_material *tls_material_read(const struct tls_files *files, char error
     if (!material->key || try_pair(material, files, error))
         goto err;
     material->expiry_s = expiry_s(material->cert);
-    warn_of_dates(material->cert, files->cert);
-    if (files->client_ca && read_client_ca(material, files->client_ca, error))
+    if (!files->quiet) {
+        warn_of_readers(files->key);
+        warn_of_dates(material->cert, files->cert);
+    }
+    if (files->client_ca && read_client_ca(material, files->client_ca, !files->quiet, error))
         goto err;
     return material;
 

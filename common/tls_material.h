@@ -22,8 +22,8 @@ struct tls_material {
     uint64_t expiry_s;                   /* of the certificate: seconds since 1970 */
 };
 
-/* Reads the files; warns in the log of what is odd and no error. The caller is its first holder.
- * Returns NULL with `error`. Called by: main. */
+/* Reads the files; warns in the log of what is odd and no error, unless `files` is quiet. The caller
+ * is its first holder. Returns NULL with `error`. Any thread. */
 struct tls_material *tls_material_read(const struct tls_files *files,
                                        char error[TLS_ERROR_BYTES]) MUST_CHECK;
 
@@ -35,8 +35,7 @@ void tls_material_release(struct tls_material *material);
 STACK_OF(X509) * tls_material_read_certificates(const char *path, const char *what,
                                                 char error[TLS_ERROR_BYTES]) MUST_CHECK;
 
-/* Reads the private key of a PEM file; warns when everybody may read it. The caller frees it.
- * Returns NULL with `error`. */
+/* Reads the private key of a PEM file. The caller frees it. Returns NULL with `error`. */
 EVP_PKEY *tls_material_read_key(const char *path, char error[TLS_ERROR_BYTES]) MUST_CHECK;
 
 #endif

@@ -186,7 +186,7 @@ static int make_all(void **state)
     server_file = certificates_save("server", &leaf);
     certificates_free(&ca);
     certificates_free(&leaf);
-    files = (struct tls_files){server_file.cert, server_file.key, NULL};
+    files = (struct tls_files){.cert = server_file.cert, .key = server_file.key};
     tls = tls_create(&files, error);
     assert_non_null(tls);
     return 0;

@@ -9,13 +9,17 @@
 static struct made good;
 static char error[TLS_ERROR_BYTES];
 
-static bool reads(const char *cert, const char *key, const char *client_ca)
+static bool reads_files(const struct tls_files *files)
 {
-    const struct tls_files files = {cert, key, client_ca};
-    struct tls_material *material = tls_material_read(&files, error);
+    struct tls_material *material = tls_material_read(files, error);
 
     tls_material_release(material);
     return material;
+}
+
+static bool reads(const char *cert, const char *key, const char *client_ca)
+{
+    return reads_files(&(struct tls_files){.cert = cert, .key = key, .client_ca = client_ca});
 }
 
 static const char *write_text(const char *name, const char *text)
@@ -29,8 +33,8 @@ static const char *write_text(const char *name, const char *text)
     return path;
 }
 
-/* What the log says while `cert` and `key` are read. */
-static const char *warning_for(const char *cert, const char *key)
+/* What the log says while files are read. */
+static const char *warning_of(const struct tls_files *files)
 {
     static char text[1024];
     int saved = dup(STDERR_FILENO), file = open(certificates_directory, O_TMPFILE | O_RDWR, 0600);
@@ -39,7 +43,7 @@ static const char *warning_for(const char *cert, const char *key)
 
     assert_true(file >= 0);
     dup2(file, STDERR_FILENO);
-    good_files = reads(cert, key, NULL);
+    good_files = reads_files(files);
     dup2(saved, STDERR_FILENO);
     close(saved);
     length = pread(file, text, sizeof text - 1, 0);
@@ -47,6 +51,11 @@ static const char *warning_for(const char *cert, const char *key)
     assert_true(good_files && length >= 0);
     text[length] = '\0';
     return text;
+}
+
+static const char *warning_for(const char *cert, const char *key)
+{
+    return warning_of(&(struct tls_files){.cert = cert, .key = key});
 }
 
 static void read_good_files_no_warning(void **state)
@@ -150,6 +159,16 @@ static void read_expired_certificate_warns(void **state)
     assert_non_null(strstr(warning_for(made.cert, made.key), "(/CN=old) has expired"));
 }
 
+static void read_quietly_no_warning(void **state)
+{
+    const struct tls_files files = {.cert = good.cert, .key = good.key, .quiet = true};
+
+    (void)state;
+    chmod(good.key, 0644);
+    assert_string_equal(warning_of(&files), "");
+    chmod(good.key, 0600);
+}
+
 static void read_open_key_warns(void **state)
 {
     (void)state;
@@ -187,6 +206,7 @@ int main(void)
         cmocka_unit_test(read_weak_key_is_refused),
         cmocka_unit_test(read_key_with_passphrase_is_refused),
         cmocka_unit_test(read_expired_certificate_warns),
+        cmocka_unit_test(read_quietly_no_warning),
         cmocka_unit_test(read_open_key_warns),
     };
 

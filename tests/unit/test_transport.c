@@ -23,7 +23,7 @@ struct line {
 
 static void open_line(struct line *line, int version)
 {
-    const struct tls_files files = {certificate.cert, certificate.key, NULL};
+    const struct tls_files files = {.cert = certificate.cert, .key = certificate.key};
     char error[TLS_ERROR_BYTES];
     int fds[2], shaken = 0;
 

@@ -89,7 +89,7 @@ static inline bool meet(SSL_CTX *server_context, SSL_CTX *client_context)
 
 static inline struct tls *create(const struct made *made, const char *client_ca)
 {
-    const struct tls_files files = {made->cert, made->key, client_ca};
+    const struct tls_files files = {.cert = made->cert, .key = made->key, .client_ca = client_ca};
     char error[TLS_ERROR_BYTES] = "";
     struct tls *tls = tls_create(&files, error);
 

@@ -6,7 +6,7 @@
  * number of devices that may be made with it; common/token_file.h has the form. The set is replaced
  * as a whole when the file is read again; who holds a principal of the old one keeps it.
  *
- * Any thread may call everything here but tokens_create() and tokens_destroy(), which are main's.
+ * Any thread may call what does not say "Called by: main".
  */
 #ifndef TALLYD_COMMON_TOKENS_H
 #define TALLYD_COMMON_TOKENS_H
@@ -42,10 +42,10 @@ struct principal {
 int tokens_check(const char *path, char error[TOKENS_ERROR_BYTES]) MUST_CHECK;
 
 /* Reads the file. Returns NULL with one line in `error` that names the file, the line, and what is
- * wrong with it, and never a hash. */
+ * wrong with it, and never a hash. Called by: main. */
 struct tokens *tokens_create(const char *path, char error[TOKENS_ERROR_BYTES]) MUST_CHECK;
 
-/* All principals must have been released. NULL does nothing. */
+/* All principals must have been released. NULL does nothing. Called by: main. */
 void tokens_destroy(struct tokens *tokens);
 
 /* Reads the file, or another one, again, and changes nothing yet. Returns what tokens_replace()

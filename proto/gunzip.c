@@ -107,7 +107,7 @@ void gunzip_give(struct gunzip *gunzip)
 }
 
 /* Inflates once, as far as the buffer reaches; one byte past the bound is enough to know. `*more`
- * says whether that was all there is for now. */
+ * says whether there may be more behind it: the buffer was filled. */
 static enum gunzip_result inflate_once(struct gunzip *gunzip, uint32_t max_bytes, gunzip_sink *sink,
                                        void *target, bool *more)
 {

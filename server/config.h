@@ -1,6 +1,6 @@
 /*
- * tallyd's options: the one table (config.c) and the struct that it fills. Only main.c and
- * server.c read the struct; every module below gets an options struct of its own.
+ * tallyd's options: the one table (config.c) and the struct that it fills. Only main.c, server.c
+ * and reload.c read the struct; every module below gets an options struct of its own.
  */
 #ifndef TALLYD_SERVER_CONFIG_H
 #define TALLYD_SERVER_CONFIG_H

@@ -20,7 +20,7 @@
 #define HEADER_BLOCK_BYTES (64 << 10)       /* that may come for one, over several receives */
 #define DISCARDED_BYTES    (32 << 20)       /* twice what our windows allow to be under way */
 
-/* Nothing of it is of use any more; but see shut(). */
+/* Nothing of it is of use any more; but see connection_shut(). */
 static bool discard(struct connection *connection)
 {
     ssize_t n = recv(connection->transport.fd, connection->context->buffer,

@@ -47,7 +47,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     struct call *call;
 
     connection->in_headers = true;
-    connection->partial_ms = 0; /* of this block; see note_progress() in connection.c */
+    connection->partial_ms = 0; /* of this block; see note_progress() in connection_receive.c */
     connection->header_bytes = 0;
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;

@@ -28,11 +28,11 @@ struct opening {
     char *error; /* of REDIS_ERROR_BYTES */
 };
 
-/* Turns the outcome of one command into 0, or -1 with its error; frees the reply. */
+/* Turns the outcome of one command into 0, or a negative errno with its error; frees the reply. */
 static int expect_ok(const struct opening *opening, redisReply *reply, const char *command)
 {
     const redisContext *context = opening->context;
-    int result = -1;
+    int result = -EIO;
 
     if (!reply && context->err == REDIS_ERR_IO && errno == EAGAIN)
         snprintf(opening->error, REDIS_ERROR_BYTES, "%s: no answer within %llu ms", command,
@@ -70,10 +70,11 @@ static int authenticate(const struct opening *opening)
         return login(opening, options->password);
     if (!options->password_file)
         return 0;
-    if (secret_read(options->password_file, secret, why)) {
+    result = secret_read(options->password_file, secret, why);
+    if (result) {
         snprintf(opening->error, REDIS_ERROR_BYTES,
                  "cannot read the file of the Redis password: %s", why);
-        return -1;
+        return result;
     }
     result = login(opening, secret);
     secret_wipe(secret);

@@ -23,7 +23,6 @@
 
 #include "common/allowance.h"
 #include "common/log.h"
-#include "common/thread.h"
 #include "common/token_file.h"
 
 #include <errno.h>

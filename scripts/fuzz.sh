@@ -31,7 +31,7 @@ done
 known=(tests/fuzz/fuzz_*.c)
 known=("${known[@]##*/fuzz_}")
 known=("${known[@]%.c}")
-targets=("${@:-${known[@]}}")
+targets=("$@")
 if (($# == 0)); then
     targets=("${known[@]}")
 fi

@@ -269,8 +269,10 @@ int config_load(struct config *config, int argc, char **argv, char error[OPT_ERR
     if ((result = config_check_redis(config, error)) || (result = check_tls(config, error)) ||
         (result = http_check_public(config->http_public, error)))
         return result;
-    if (!config->instance && (result = name_instance(config)))
+    if (!config->instance && (result = name_instance(config))) {
+        snprintf(error, OPT_ERROR_BYTES, "out of memory");
         return result;
+    }
     if (!config->workers)
         config->workers = usable_cores();
     return 0;

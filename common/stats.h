@@ -60,7 +60,7 @@
     X(batches_committed, "transactions confirmed by Redis")                                        \
     X(batches_resent,                                                                              \
       "transactions sent again after the ledger showed that they were not applied")                \
-    X(batches_resent_blind, "of them: sent again after Redis had lost the ledger itself")          \
+    X(batches_resent_blind, "of them: sent again after Redis had lost the ledger, or gone back")   \
     X(outcomes_applied, "unknown outcomes that the ledger resolved as applied")                    \
     X(outcomes_not_applied, "unknown outcomes that the ledger resolved as not applied")            \
     X(redis_connects, "connections made to Redis by the flusher")                                  \

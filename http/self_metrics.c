@@ -79,7 +79,7 @@ static void write_commits(struct exposition *e, const struct stats_flusher *flus
         e, "tallyd_batches_resent", stats_get(&flusher->batches_resent),
         "Transactions sent again after the ledger showed that they were not applied.");
     exposition_counter(e, "tallyd_batches_resent_blind", stats_get(&flusher->batches_resent_blind),
-                       "Transactions sent again after Redis had lost the ledger itself.");
+                       "Transactions sent again after Redis had lost the ledger, or gone back.");
     exposition_family(e, "tallyd_unknown_outcomes", EXPOSITION_COUNTER,
                       "Transactions whose answer was lost, by what the ledger told of them.");
     exposition_labelled(e, "resolved", "applied", stats_get(&flusher->outcomes_applied));

@@ -73,7 +73,7 @@ static int authenticate(const struct opening *opening)
     result = secret_read(options->password_file, secret, why);
     if (result) {
         snprintf(opening->error, REDIS_ERROR_BYTES,
-                 "cannot read the file of the Redis password: %s", why);
+                 "cannot read the file of the Redis password: %.400s", why);
         return result;
     }
     result = login(opening, secret);
@@ -96,7 +96,7 @@ static int start_tls(const struct redis_options *options, redisContext *context,
     int result = redis_tls_start(context, &options->tls, options->host, timeout_ms, why);
 
     if (result)
-        snprintf(error, REDIS_ERROR_BYTES, "%.250s", why);
+        snprintf(error, REDIS_ERROR_BYTES, "%.500s", why);
     return result;
 }
 

@@ -13,6 +13,7 @@
 
 #include "aggregator/redis_tls.h"
 #include "common/compiler.h"
+#include "common/error.h"
 
 #include <hiredis.h>
 #include <stdint.h>
@@ -29,7 +30,7 @@ struct redis_options {
     const char *key; /* the hash of the counts; everything else starts with it and a colon */
 };
 
-#define REDIS_ERROR_BYTES 256
+#define REDIS_ERROR_BYTES ERROR_BYTES
 
 /* Connects, authenticates and selects the database; each wait but the look-up of the host
  * name takes at most `timeout_ms` (a connect: for each of the name's addresses), and so does every

@@ -9,6 +9,7 @@
 #define TALLYD_AGGREGATOR_REDIS_TLS_H
 
 #include "common/compiler.h"
+#include "common/error.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,7 +23,7 @@ struct redis_tls {
     const char *server_name; /* in Redis's certificate; NULL: the host's */
 };
 
-#define REDIS_TLS_ERROR_BYTES 512
+#define REDIS_TLS_ERROR_BYTES ERROR_BYTES
 
 /* Whether a connection with these options can be tried: built with TLS, all files of use. Returns
  * 0, or -ENOTSUP, -EINVAL or -ENOMEM with one line in `error`. Warns in the log of what is odd about

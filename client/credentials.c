@@ -37,7 +37,7 @@ static int load_token(struct credentials *credentials, const struct send_options
     if (!options->token_file)
         return 0;
     if (secret_read(options->token_file, token, why)) {
-        snprintf(error, TLS_ERROR_BYTES, "--token-file %.200s: %s", options->token_file, why);
+        snprintf(error, TLS_ERROR_BYTES, "--token-file %.200s: %.250s", options->token_file, why);
         return -EINVAL;
     }
     result = set_token(credentials, token, options->token_file, error);

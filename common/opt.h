@@ -9,6 +9,7 @@
 #define TALLYD_COMMON_OPT_H
 
 #include "common/compiler.h"
+#include "common/error.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -49,7 +50,7 @@ struct opt_table {
     size_t count;
 };
 
-#define OPT_ERROR_BYTES 512
+#define OPT_ERROR_BYTES ERROR_BYTES
 
 /* Fills `options`, whose fields the rows' offsets name, from all four sources. Returns 0, or
  * -EINVAL with a one-line message in `error` that names the option, its range and, for an unknown

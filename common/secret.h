@@ -6,11 +6,12 @@
 #define TALLYD_COMMON_SECRET_H
 
 #include "common/compiler.h"
+#include "common/error.h"
 
 #include <stddef.h>
 
 #define SECRET_BYTES       1024 /* with its terminator */
-#define SECRET_ERROR_BYTES 128
+#define SECRET_ERROR_BYTES ERROR_BYTES
 
 /* Reads the first line of the file at `path`, without its end of line, into `secret`; the caller
  * wipes it with secret_wipe(). Never waits for a writer: what is no regular file is refused.

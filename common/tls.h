@@ -12,11 +12,12 @@
 #define TALLYD_COMMON_TLS_H
 
 #include "common/compiler.h"
+#include "common/error.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TLS_ERROR_BYTES 512
+#define TLS_ERROR_BYTES ERROR_BYTES
 
 struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
 struct ssl_st;     /* its SSL */

@@ -21,6 +21,7 @@
 #define TALLYD_COMMON_TOKEN_FILE_H
 
 #include "common/compiler.h"
+#include "common/error.h"
 #include "common/token_secret.h"
 
 #include <stdbool.h>
@@ -34,7 +35,7 @@
 #define TOKEN_FILE_PREFIX_BYTES 256 /* decoded */
 #define TOKEN_FILE_MAX_DEVICES  UINT64_C(1000000000)
 #define TOKEN_FILE_NO_LIMIT     UINT64_MAX
-#define TOKEN_FILE_ERROR_BYTES  512
+#define TOKEN_FILE_ERROR_BYTES  ERROR_BYTES
 
 /* The names of enum token_right, in the order in which they are written. */
 #define TOKEN_FILE_RIGHTS                                                                          \

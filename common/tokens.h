@@ -12,12 +12,13 @@
 #define TALLYD_COMMON_TOKENS_H
 
 #include "common/compiler.h"
+#include "common/error.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define TOKENS_ERROR_BYTES 512
+#define TOKENS_ERROR_BYTES ERROR_BYTES
 
 enum token_right {
     TOKEN_INGEST = 1, /* to send packets */

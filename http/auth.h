@@ -8,13 +8,14 @@
 #define TALLYD_HTTP_AUTH_H
 
 #include "common/compiler.h"
+#include "common/error.h"
 #include "common/tokens.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define AUTH_ERROR_BYTES 256
+#define AUTH_ERROR_BYTES ERROR_BYTES
 
 struct request;
 

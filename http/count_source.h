@@ -10,6 +10,7 @@
 
 #include "aggregator/redis.h"
 #include "common/compiler.h"
+#include "common/error.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -18,7 +19,7 @@
 
 #define COUNT_SOURCE_TIMEOUT_MS      1000
 #define COUNT_SOURCE_READ_TIMEOUT_MS 60000 /* for all counts */
-#define COUNT_SOURCE_ERROR_BYTES     512
+#define COUNT_SOURCE_ERROR_BYTES     ERROR_BYTES
 
 struct count_source;
 struct snapshot;

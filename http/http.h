@@ -23,6 +23,7 @@
 #include "aggregator/redis.h"
 #include "common/balance.h"
 #include "common/compiler.h"
+#include "common/error.h"
 #include "common/hash.h"
 #include "common/stats.h"
 #include "common/tls.h"
@@ -33,7 +34,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HTTP_ERROR_BYTES 256
+#define HTTP_ERROR_BYTES ERROR_BYTES
 
 /* Everything here is borrowed and must outlive the server. */
 struct http_options {

@@ -40,7 +40,7 @@ static int check_password_file(const struct config *config, char error[OPT_ERROR
     secret_wipe(secret);
     if (!result)
         return 0;
-    snprintf(error, OPT_ERROR_BYTES, "--redis-password-file: cannot read %.200s: %s",
+    snprintf(error, OPT_ERROR_BYTES, "--redis-password-file: cannot read %.200s: %.250s",
              config->redis_password_file, why);
     return -EINVAL;
 }

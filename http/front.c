@@ -4,8 +4,9 @@
  * closed, so no other process can have that port meanwhile. Who reaches civetweb's port without the
  * front is in no entry, and is a stranger.
  *
- * Bounds: connections at once, past which further ones wait in the kernel's queue, and connections
- * of one address, past which they are closed.
+ * Bounds: connections at once, past which whoever has not shaken hands for long makes room, and if
+ * nobody has, further ones wait in the kernel's queue; and connections of one address, past which
+ * they are closed.
  */
 #include "http/front.h"
 
@@ -33,11 +34,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define EVENTS   64
-#define ACCEPTS  64  /* in a row */
-#define SWEEP_MS 200 /* how late a time-out may be; and how long accepting pauses */
-#define LAST_MS  500 /* for the last answers */
-#define PORTS    65536
+#define EVENTS     64
+#define ACCEPTS    64  /* in a row */
+#define SWEEP_MS   200 /* how late a time-out may be; and how long accepting pauses */
+#define LAST_MS    500 /* for the last answers */
+#define PATIENT_MS 250 /* for a handshake, when others wait: some round trips across the world */
+#define PORTS      65536
 
 struct front {
     struct front_options options;
@@ -138,6 +140,15 @@ static void refuse_for_want(struct front *front, const char *name, int error)
               "HTTP: a client of TLS cannot be served: %s", strerror(-error));
 }
 
+static void refuse_as_slow(struct front *front, const struct guest *guest, const char *when)
+{
+    const struct log_about about = {
+        .kind = "http_tls", .peer = guest->name, .limit = &front->refused};
+
+    note_refusal(front, FRONT_REFUSED_TLS);
+    log_event(LOG_WARN, &about, "a client of HTTP had not ended its TLS handshake %s", when);
+}
+
 static enum relay_result let_in(struct front *front, struct guest *guest)
 {
     uint16_t port;
@@ -218,17 +229,43 @@ static void pause_for_want(struct front *front, int error)
               "HTTP takes no connection for %d ms: %s", SWEEP_MS, strerror(-error));
 }
 
+/* Closes the handshake that has waited longest, if it has for long. Guests stand in the order in
+ * which they came. */
+static bool make_room(struct front *front)
+{
+    uint64_t wait_ms = front->options.handshake_timeout_ms;
+    struct guest *guest = guests_first(front->guests);
+
+    while (guest && guest->relay.stage != RELAY_HANDSHAKE)
+        guest = guests_next(guest);
+    if (!guest || clock_now_ms() + wait_ms < guest->relay.deadline_ms + PATIENT_MS)
+        return false;
+    refuse_as_slow(front, guest, "when no more connections were left");
+    dismiss(front, guest);
+    return true;
+}
+
+/* True when one more may be accepted. Room is made for the first only, of whom it is known that
+ * somebody waits. */
+static bool has_room(struct front *front, bool first)
+{
+    if (guests_count(front->guests) < front->options.connections)
+        return true;
+    if (!first)
+        return false;
+    if (make_room(front))
+        return true;
+    watch_listener(front, false); /* until the next sweep */
+    return false;
+}
+
 static void accept_some(struct front *front)
 {
-    for (int i = 0; i < ACCEPTS; i++) {
+    for (int i = 0; i < ACCEPTS && has_room(front, i == 0); i++) {
         struct sockaddr_storage address = {0};
         socklen_t length = sizeof address;
         int fd;
 
-        if (guests_count(front->guests) >= front->options.connections) {
-            watch_listener(front, false);
-            return;
-        }
         fd = accept4(front->listener, (struct sockaddr *)&address, &length,
                      SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
@@ -253,17 +290,11 @@ static void sweep(struct front *front, uint64_t now_ms)
         next = guests_next(guest);
         if (!guest->relay.deadline_ms || now_ms < guest->relay.deadline_ms)
             continue;
-        if (guest->relay.stage == RELAY_HANDSHAKE) {
-            note_refusal(front, FRONT_REFUSED_TLS);
-            log_event(LOG_WARN,
-                      &(struct log_about){
-                          .kind = "http_tls", .peer = guest->name, .limit = &front->refused},
-                      "a client of HTTP did not end its TLS handshake within %" PRIu64 " ms",
-                      front->options.handshake_timeout_ms);
-        }
+        if (guest->relay.stage == RELAY_HANDSHAKE)
+            refuse_as_slow(front, guest, "in --handshake-timeout-ms");
         dismiss(front, guest);
     }
-    if (guests_count(front->guests) < front->options.connections && !atomic_load(&front->stop))
+    if (!atomic_load(&front->stop)) /* even when all are taken: somebody may make room */
         watch_listener(front, true);
 }
 

@@ -92,7 +92,7 @@ def test_slow_handshakes_end_and_hold_nobody_up(over_tls):
     for connection in slow:
         assert ends(connection)
         connection.close()
-    over_tls.wait_for_log("did not end its TLS handshake within")
+    over_tls.wait_for_log("had not ended its TLS handshake in --handshake-timeout-ms")
 
 
 def test_an_address_has_its_share(redis, start_tallyd, authority, server):
@@ -120,6 +120,19 @@ def test_the_log_names_the_client_whose_connection_is_shut(
         ))
         closing(tallyd.trust.wrap_socket(raw, server_hostname="127.0.0.1"))
     tallyd.wait_for_log(r"closed an HTTP connection without a request.*peer=127\.0\.0\.2")
+
+
+def test_who_shakes_no_hands_makes_room(redis, start_tallyd, authority, server):
+    tallyd = start_tallyd(
+        redis.port, http_connections=8, http_connections_per_address=100,
+        handshake_timeout_ms=60_000, **tls_options(authority, server)
+    )
+    silent = [connect(tallyd) for _ in range(20)]  # 16 of them; others wait in the kernel's queue
+    assert tallyd.get("/healthz", timeout=25)[0] == 200
+    tallyd.wait_for_log("had not ended its TLS handshake when no more connections were left")
+    assert refused(tallyd, "tls") >= 1
+    for connection in silent:
+        connection.close()
 
 
 def refused(tallyd, reason):

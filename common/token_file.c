@@ -3,7 +3,7 @@
 
 #include "common/hex.h"
 #include "common/regular_file.h"
-#include "common/tokens.h"
+#include "common/token_right.h"
 #include "common/utf8.h"
 
 #include <errno.h>
@@ -12,11 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const struct {
-    const char *name;
-    enum token_right right;
-} rights[] = {TOKEN_FILE_RIGHTS};
 
 struct text {
     const char *bytes;
@@ -129,8 +124,8 @@ static int parse_rights(const struct parser *parser, struct text word, struct to
         struct text one = {word.bytes, comma ? (size_t)(comma - word.bytes) : word.length};
         unsigned right = 0;
 
-        for (size_t i = 0; i < ARRAY_LENGTH(rights); i++)
-            right |= is_text(one, rights[i].name) ? rights[i].right : 0u;
+        for (size_t i = 0; i < TOKEN_RIGHTS; i++)
+            right |= is_text(one, token_right_names[i].name) ? token_right_names[i].right : 0u;
         if (!right || entry->rights & right || (comma && one.length + 1 == word.length))
             break;
         entry->rights |= right;
@@ -337,7 +332,7 @@ int token_file_parse(struct token_file *file, const char *bytes, size_t length,
     struct text rest = {bytes, length};
     int result = 0;
 
-    *file = (struct token_file){NULL, 0};
+    *file = (struct token_file){0};
     snprintf(error, TOKEN_FILE_ERROR_BYTES, "memory is short");
     while (!result && rest.length) {
         const char *end = memchr(rest.bytes, '\n', rest.length);
@@ -360,7 +355,8 @@ void token_file_fini(struct token_file *file)
     for (size_t i = 0; i < file->count; i++)
         free(file->entries[i].prefix);
     free(file->entries);
-    *file = (struct token_file){NULL, 0};
+    free(file->text);
+    *file = (struct token_file){0};
 }
 
 char *token_file_load(const char *path, size_t *length, unsigned *mode,
@@ -378,4 +374,30 @@ char *token_file_load(const char *path, size_t *length, unsigned *mode,
     snprintf(error, TOKEN_FILE_ERROR_BYTES, "%s",
              errno == EINVAL ? "it is not a file" : strerror(errno));
     return NULL;
+}
+
+int token_file_read(const char *path, struct token_file *file, unsigned *mode,
+                    char error[TOKEN_FILE_ERROR_BYTES])
+{
+    char reason[TOKEN_FILE_ERROR_BYTES], *text;
+    size_t length;
+    int result;
+
+    *file = (struct token_file){0};
+    text = token_file_load(path, &length, mode, reason);
+    if (!text) {
+        result = -errno;
+        snprintf(error, TOKEN_FILE_ERROR_BYTES, "cannot read token file %.250s: %.200s", path,
+                 reason);
+        return result;
+    }
+    result = token_file_parse(file, text, length, reason);
+    if (result) {
+        snprintf(error, TOKEN_FILE_ERROR_BYTES, "token file %.250s, %.200s", path, reason);
+        free(text);
+        return result;
+    }
+    file->text = text;
+    file->length = length;
+    return 0;
 }

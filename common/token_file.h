@@ -37,13 +37,6 @@
 #define TOKEN_FILE_NO_LIMIT     UINT64_MAX
 #define TOKEN_FILE_ERROR_BYTES  ERROR_BYTES
 
-/* The names of enum token_right, in the order in which they are written. */
-#define TOKEN_FILE_RIGHTS                                                                          \
-    {"ingest", TOKEN_INGEST}, {"read", TOKEN_READ},                                                \
-    {                                                                                              \
-        "admin", TOKEN_ADMIN                                                                       \
-    }
-
 struct token_entry {
     char name[TOKEN_FILE_NAME_BYTES + 1];
     unsigned rights; /* of enum token_right, at least one */
@@ -57,6 +50,8 @@ struct token_entry {
 struct token_file {
     struct token_entry *entries; /* in the file's order */
     size_t count;
+    char *text; /* what it was read from; NULL by token_file_parse() */
+    size_t length;
 };
 
 /* Reads the bytes of a file. Returns 0, or -EINVAL or -ENOMEM with one line in `error`: "line 7:
@@ -69,6 +64,12 @@ void token_file_fini(struct token_file *file);
  * free, or NULL with errno and `error`. `mode`, unless NULL, gets its permissions. */
 char *token_file_load(const char *path, size_t *length, unsigned *mode,
                       char error[TOKEN_FILE_ERROR_BYTES]) MUST_CHECK;
+
+/* Both: reads a file, and what it has. Returns 0, and the caller calls token_file_fini(), or a
+ * negative errno with one line in `error` that names the file, and the line that is wrong; `file` is
+ * empty then. Any thread. */
+int token_file_read(const char *path, struct token_file *file, unsigned *mode,
+                    char error[TOKEN_FILE_ERROR_BYTES]) MUST_CHECK;
 
 /* True if a text may be a name. */
 bool token_file_is_name(const char *text);

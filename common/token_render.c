@@ -2,25 +2,20 @@
 #include "common/token_render.h"
 
 #include "common/compiler.h"
-#include "common/tokens.h"
+#include "common/token_right.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-
-static const struct {
-    const char *name;
-    enum token_right right;
-} rights[] = {TOKEN_FILE_RIGHTS};
 
 const char *token_render_rights(unsigned which, char text[TOKEN_RIGHTS_BYTES])
 {
     size_t used = 0;
 
     *text = '\0';
-    for (size_t i = 0; i < ARRAY_LENGTH(rights); i++) {
-        if (which & rights[i].right)
+    for (size_t i = 0; i < TOKEN_RIGHTS; i++) {
+        if (which & token_right_names[i].right)
             used += (size_t)snprintf(text + used, TOKEN_RIGHTS_BYTES - used, "%s%s",
-                                     used ? "," : "", rights[i].name);
+                                     used ? "," : "", token_right_names[i].name);
     }
     return text;
 }

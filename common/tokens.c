@@ -116,6 +116,8 @@ static struct token_set *create_set(struct tokens *tokens, struct token_file *fi
     }
     atomic_init(&set->shares, 1);
     set->file = *file;
+    free(set->file.text); /* its entries have all that is needed */
+    set->file.text = NULL;
     set->hashes = malloc((file->count + 1) * sizeof set->hashes[0]);
     for (size_t i = 0; set->hashes && i < file->count; i++) {
         const struct token_entry *from = &file->entries[i];
@@ -163,27 +165,6 @@ static void warn_of_mode(const char *path, unsigned mode)
             path, mode);
 }
 
-/* Reads a file. Returns 0, or -EINVAL with `error`. */
-static int read_file(const char *path, struct token_file *file, unsigned *mode,
-                     char error[TOKENS_ERROR_BYTES])
-{
-    char reason[TOKEN_FILE_ERROR_BYTES];
-    size_t length;
-    char *bytes = token_file_load(path, &length, mode, reason);
-    int result = 0;
-
-    if (!bytes) {
-        snprintf(error, TOKENS_ERROR_BYTES, "cannot read token file %.250s: %.200s", path, reason);
-        return -EINVAL;
-    }
-    if (token_file_parse(file, bytes, length, reason)) {
-        snprintf(error, TOKENS_ERROR_BYTES, "token file %.250s, %.200s", path, reason);
-        result = -EINVAL;
-    }
-    free(bytes);
-    return result;
-}
-
 /* Makes a set of what a file has. */
 static struct token_set *read_set(struct tokens *tokens, const char *path,
                                   char error[TOKENS_ERROR_BYTES])
@@ -192,7 +173,7 @@ static struct token_set *read_set(struct tokens *tokens, const char *path,
     struct token_file file;
     unsigned mode;
 
-    if (read_file(path, &file, &mode, error))
+    if (token_file_read(path, &file, &mode, error))
         return NULL;
     warn_of_mode(path, mode);
     set = create_set(tokens, &file);
@@ -210,7 +191,7 @@ struct token_set *tokens_prepare(struct tokens *tokens, const char *path,
 int tokens_check(const char *path, char error[TOKENS_ERROR_BYTES])
 {
     struct token_file file;
-    int result = read_file(path, &file, NULL, error);
+    int result = token_file_read(path, &file, NULL, error);
 
     if (!result)
         token_file_fini(&file);

@@ -13,18 +13,13 @@
 
 #include "common/compiler.h"
 #include "common/error.h"
+#include "common/token_right.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define TOKENS_ERROR_BYTES ERROR_BYTES
-
-enum token_right {
-    TOKEN_INGEST = 1, /* to send packets */
-    TOKEN_READ = 2,   /* to read over HTTP */
-    TOKEN_ADMIN = 4,  /* both, and to make tallyd read its configuration again */
-};
 
 struct allowance;
 struct tokens;
@@ -38,7 +33,7 @@ struct principal {
     struct allowance *allowance; /* its devices; NULL: no limit. Lives as long as the store */
 };
 
-/* Reads a file, and says whether it is a token file: 0, or -EINVAL with `error`, as for
+/* Reads a file, and says whether it is a token file: 0, or a negative errno with `error`, as for
  * tokens_create(). Any thread. */
 int tokens_check(const char *path, char error[TOKENS_ERROR_BYTES]) MUST_CHECK;
 

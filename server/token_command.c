@@ -208,19 +208,12 @@ static void show(const struct token_entry *entry)
 /* Takes no lock, and needs none: the file is only ever replaced as a whole. */
 static int list(const struct options *options, const char *name)
 {
-    char error[TOKEN_FILE_ERROR_BYTES], *text;
+    char error[TOKEN_FILE_ERROR_BYTES];
     struct token_file file;
-    size_t length;
-    int result;
 
     (void)name;
-    text = token_file_load(options->token_file, &length, NULL, error);
-    if (!text)
-        return complain(FAILED, "cannot read %s: %s", options->token_file, error);
-    result = token_file_parse(&file, text, length, error);
-    free(text);
-    if (result)
-        return complain(FAILED, "%s, %s", options->token_file, error);
+    if (token_file_read(options->token_file, &file, NULL, error))
+        return complain(FAILED, "%s", error);
     printf("%-24s %-18s %11s  %-8s  %s\n", "NAME", "RIGHTS", "MAX-DEVICES", "SHA256", "PREFIX");
     for (size_t i = 0; i < file.count; i++)
         show(&file.entries[i]);

@@ -52,18 +52,11 @@ static int lock_directory(struct token_edit *edit, const char *path,
 
 static int load(struct token_edit *edit, char error[TOKEN_FILE_ERROR_BYTES])
 {
-    char reason[TOKEN_FILE_ERROR_BYTES];
-    int result;
+    int result = token_file_read(edit->path, &edit->file, NULL, error);
 
-    edit->text = token_file_load(edit->path, &edit->length, NULL, reason);
-    if (!edit->text) {
-        result = -errno;
-        snprintf(error, TOKEN_FILE_ERROR_BYTES, "cannot read %.250s: %.200s", edit->path, reason);
-        return result;
-    }
-    result = token_file_parse(&edit->file, edit->text, edit->length, reason);
-    if (result)
-        snprintf(error, TOKEN_FILE_ERROR_BYTES, "%.250s, %.200s", edit->path, reason);
+    edit->text = edit->file.text; /* its owner from now on */
+    edit->length = edit->file.length;
+    edit->file.text = NULL;
     return result;
 }
 

@@ -155,7 +155,7 @@ void connections_receive(struct connections *connections, struct connection *con
 
 void connections_lost(struct connections *connections, struct connection *connection)
 {
-    if (connection_is_costly(connection))
+    if (connection_is_costly(connection) && connection_has_more(connection))
         connections_end(connections, connection);
 }
 

@@ -49,8 +49,8 @@ void connections_end_all(struct connections *connections);
  * next one. */
 void connections_receive(struct connections *connections, struct connection *connection);
 
-/* Its peer has reset it, and will never hear of an Ack. What is left to receive is counted where
- * that is cheap; otherwise this is its end: it may be megabytes that take seconds. */
+/* Its peer has reset it, and will never hear of an Ack. What is left to receive is looked at where
+ * that is cheap; where it is much, and costs much, this is its end: megabytes may take seconds. */
 void connections_lost(struct connections *connections, struct connection *connection);
 
 /* A round begins with those that have such input, each of them once, however much it has; so the

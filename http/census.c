@@ -12,7 +12,6 @@
  */
 #include "http/census.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <linux/sockios.h>
 #include <stdatomic.h>
@@ -32,8 +31,8 @@ struct record {
 };
 
 struct census {
-    uint64_t number;
-    struct record *records; /* by descriptor */
+    uint64_t number, now_ms; /* of the last one */
+    struct record *records;  /* by descriptor */
     size_t record_count;
     struct census_entry *entries;
     size_t entry_count, entry_room;
@@ -107,23 +106,22 @@ static void update(struct census *census, struct record *record, uint64_t now_ms
     record->begun = begun;
 }
 
-static void look_at(struct census *census, int fd, uint64_t own_port, uint64_t now_ms)
+/* Takes one that was found into the census. */
+static void look_at(void *context, int fd, const struct tcp_peer *peer)
 {
-    enum tcp_peer_end end;
-    struct tcp_peer peer;
+    struct census *census = context;
+    uint64_t now_ms = census->now_ms;
+    enum tcp_peer_end end = tcp_peer_end(fd);
     struct record *record;
 
-    if (!tcp_peer_read(fd, own_port, &peer))
-        return;
-    end = tcp_peer_end(fd);
     if (end == TCP_PEER_SHUT)
         return;
     record = remember(census, fd);
     if (!record)
         return;
-    if (record->number + 1 != census->number || !tcp_peer_is_equal(&record->entry.peer, &peer))
+    if (record->number + 1 != census->number || !tcp_peer_is_equal(&record->entry.peer, peer))
         *record = (struct record){
-            .entry = {.fd = fd, .peer = peer, .found_ms = now_ms, .moved_ms = now_ms}};
+            .entry = {.fd = fd, .peer = *peer, .found_ms = now_ms, .moved_ms = now_ms}};
     record->number = census->number;
     record->entry.ended = end == TCP_PEER_ENDED;
     update(census, record, now_ms);
@@ -149,17 +147,15 @@ static int list_entries(struct census *census)
 
 int census_take(struct census *census, uint64_t own_port, uint64_t now_ms)
 {
-    DIR *descriptors = opendir("/proc/self/fd");
-    const struct dirent *found;
+    int result;
 
     census->entry_count = 0;
-    if (!descriptors)
-        return -errno;
     census->number++;
-    while ((found = readdir(descriptors))) /* "." is 0, which is no such socket */
-        look_at(census, (int)strtol(found->d_name, NULL, 10), own_port, now_ms);
-    closedir(descriptors);
-    return list_entries(census);
+    census->now_ms = now_ms;
+    result = tcp_peer_each(own_port, look_at, census);
+    if (result)
+        census->number--; /* nothing was missing */
+    return result ? result : list_entries(census);
 }
 
 struct census_entry *census_entries(struct census *census, size_t *count)

@@ -7,67 +7,48 @@
  */
 #include "http/peer_socket.h"
 
+#include "common/network.h"
+#include "http/tcp_peer.h"
+
 #include <civetweb.h>
-#include <dirent.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
-#include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
-#define ADDRESS_BYTES 64
-
-struct end {
-    char address[ADDRESS_BYTES];
-    int port;
+struct search {
+    uint16_t port; /* the client's, with its address, whole */
+    char name[NETWORK_NAME_BYTES];
+    int found;
 };
 
-/* Finds out one end of a socket, by getpeername() or getsockname(). */
-static bool find_end(int fd, int name(int, struct sockaddr *, socklen_t *), struct end *end)
+static void look_at(void *context, int fd, const struct tcp_peer *peer)
 {
-    struct sockaddr_storage storage;
-    struct sockaddr *address = (struct sockaddr *)&storage;
-    socklen_t length = sizeof storage;
-    char port[8];
+    struct search *search = context;
+    char name[NETWORK_NAME_BYTES];
 
-    if (name(fd, address, &length) ||
-        (address->sa_family != AF_INET && address->sa_family != AF_INET6) ||
-        getnameinfo(address, length, end->address, sizeof end->address, port, sizeof port,
-                    NI_NUMERICHOST | NI_NUMERICSERV))
-        return false;
-    end->port = (int)strtol(port, NULL, 10);
-    return true;
-}
-
-static bool serves(int fd, const struct mg_request_info *info)
-{
-    struct end peer, local;
-
-    return find_end(fd, getpeername, &peer) && peer.port == info->remote_port &&
-           !strcmp(peer.address, info->remote_addr) && find_end(fd, getsockname, &local) &&
-           local.port == info->server_port;
+    if (peer->port != search->port)
+        return;
+    network_name_peer(fd, name);
+    if (!strcmp(name, search->name))
+        search->found = search->found == -ENOENT ? fd : -ENOTUNIQ;
 }
 
 int peer_socket_find(struct mg_connection *connection)
 {
+    const struct addrinfo hints = {.ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM};
     const struct mg_request_info *info = mg_get_request_info(connection);
-    DIR *descriptors = opendir("/proc/self/fd");
-    const struct dirent *entry;
-    int found = -ENOENT;
+    struct search search = {.port = (uint16_t)info->remote_port, .found = -ENOENT};
+    struct addrinfo *address;
+    int result;
 
-    if (!descriptors)
-        return -errno;
-    while ((entry = readdir(descriptors))) {
-        int fd =
-            (int)strtol(entry->d_name, NULL, 10); /* of "." and "..": 0, which is no such socket */
-
-        if (serves(fd, info))
-            found = found == -ENOENT ? fd : -ENOTUNIQ;
-    }
-    closedir(descriptors);
-    return found;
+    if (getaddrinfo(info->remote_addr, NULL, &hints, &address))
+        return -ENOENT;
+    network_name_address(address->ai_addr, search.name); /* as look_at() has it */
+    freeaddrinfo(address);
+    result = tcp_peer_each((uint64_t)info->server_port, look_at, &search);
+    return result ? result : search.found;
 }
 
 void peer_socket_bound_unsent(int socket, int bytes)

@@ -2,9 +2,12 @@
 #include "http/tcp_peer.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
 #include <linux/tcp.h> /* the libc's tcp_info is shorter */
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 
 static uint16_t port_of(const struct sockaddr_storage *address)
@@ -29,6 +32,25 @@ bool tcp_peer_read(int fd, uint64_t own_port, struct tcp_peer *peer)
     peer->port = port_of(&address);
     peer->network = network_of((const struct sockaddr *)&address);
     return true;
+}
+
+int tcp_peer_each(uint64_t own_port, void found(void *context, int fd, const struct tcp_peer *peer),
+                  void *context)
+{
+    DIR *descriptors = opendir("/proc/self/fd");
+    const struct dirent *entry;
+
+    if (!descriptors)
+        return -errno;
+    while ((entry = readdir(descriptors))) {
+        int fd = (int)strtol(entry->d_name, NULL, 10); /* of ".": 0, which is no such socket */
+        struct tcp_peer peer;
+
+        if (tcp_peer_read(fd, own_port, &peer))
+            found(context, fd, &peer);
+    }
+    closedir(descriptors);
+    return 0;
 }
 
 bool tcp_peer_is_equal(const struct tcp_peer *a, const struct tcp_peer *b)

@@ -3,6 +3,7 @@
 #ifndef TALLYD_HTTP_TCP_PEER_H
 #define TALLYD_HTTP_TCP_PEER_H
 
+#include "common/compiler.h"
 #include "common/network.h"
 
 #include <stdbool.h>
@@ -15,6 +16,11 @@ struct tcp_peer {
 
 /* True when a descriptor is a connection to our port; `peer` gets who is at its other end. */
 bool tcp_peer_read(int fd, uint64_t own_port, struct tcp_peer *peer);
+
+/* Calls `found` for each descriptor of this process that is a connection to our port, which others
+ * may close at any time. Returns 0 or a negative errno: nothing could be looked at. */
+int tcp_peer_each(uint64_t own_port, void found(void *context, int fd, const struct tcp_peer *peer),
+                  void *context) MUST_CHECK;
 
 bool tcp_peer_is_equal(const struct tcp_peer *a, const struct tcp_peer *b);
 

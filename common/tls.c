@@ -241,8 +241,7 @@ struct ssl_ctx_st *tls_context(struct tls *tls, const char *alpn, bool alpn_requ
                                 .alpn = alpn,
                                 .alpn_required = alpn_required,
                                 .certificate_required = certificate_required};
-    SSL_CTX_set_options(ssl, SSL_OP_NO_TICKET | SSL_OP_CIPHER_SERVER_PREFERENCE |
-                                 SSL_OP_PRIORITIZE_CHACHA);
+    SSL_CTX_set_options(ssl, SSL_OP_NO_TICKET); /* of the ciphers the client's first is taken */
     SSL_CTX_set_max_cert_list(ssl, MAX_CLIENT_CHAIN_BYTES);
     SSL_CTX_set_client_hello_cb(ssl, on_client_hello, context);
     SSL_CTX_set_alpn_select_cb(ssl, on_alpn, context);

@@ -138,6 +138,9 @@ def test_what_openssl_sees(over_tls, authority):
     weak = ["-cipher", "ALL:@SECLEVEL=0"]
     assert s_client(port, "-alpn", "h2", "-tls1_1", *weak).returncode != 0
     assert s_client(port, "-alpn", "h2", "-tls1_2", "-cipher", "AES128-SHA").returncode != 0
+    for first in ("TLS_AES_128_GCM_SHA256", "TLS_CHACHA20_POLY1305_SHA256"):  # the client chooses
+        order = ["-ciphersuites", f"{first}:TLS_AES_256_GCM_SHA384"]
+        assert f"Cipher is {first}" in s_client(port, "-alpn", "h2", *order).stdout
     again = s_client(port, "-alpn", "h2", "-tls1_2", "-reconnect")
     assert "Reused" not in again.stdout and again.stdout.count("New, TLSv1.2") > 1
     assert "no TLS session ticket" not in again.stdout and "TLS session ticket:" not in again.stdout

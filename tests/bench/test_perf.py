@@ -134,7 +134,7 @@ def lone_tools(directory, *tools):
 def test_without_perf_it_says_what_to_install(tmp_path):
     done = run(env=lone_tools(tmp_path, "bash", "dirname"))
     assert done.returncode == 1
-    assert "apt-get install linux-perf" in done.stderr and done.stderr.count("\n") == 1
+    assert "scripts/setup.sh --perf installs it" in done.stderr and done.stderr.count("\n") == 1
 
 
 def test_without_permission_it_says_whose_it_is(tmp_path):

@@ -66,6 +66,7 @@ static void serve(struct session_server *server)
             end_connection(server);
             break;
         }
+        connection_end_turn(server->connection, 0);
         if (ioctl(connection_fd(server->connection), FIONREAD, &waiting))
             waiting = 0;
         send_answers(server);

@@ -75,7 +75,7 @@ def test_figures_are_whole_and_nothing_scrolls_sideways(redis, tallyd, closing):
     for width, phone in ((1280, False), (1080, False), (360, True), (320, True)):
         browser.resize(width, 780, phone=phone)
         browser.wait_for(f"innerWidth === {width}", f"a width of {width}")
-        assert browser.js("document.documentElement.scrollWidth") <= width
+        browser.wait_for(f"document.documentElement.scrollWidth <= {width}", "the charts to fit")
         assert browser.js("document.getElementById('find-box').scrollWidth"
                           " <= document.getElementById('find-box').clientWidth")
         assert browser.js(CUT_OFF, "#find-box") == []

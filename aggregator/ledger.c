@@ -192,18 +192,17 @@ static int send_ahead(struct ledger *ledger, const struct batch *next)
 /* Sends the batch, and the counts of the next one (or NULL) while Redis executes it. Returns EXEC's
  * reply, with the first error before it in `why` ("" before); NULL when the connection failed. */
 static redisReply *exchange(struct ledger *ledger, const struct batch *batch,
-                            const struct batch *next, char why[REDIS_ERROR_BYTES])
+                            const struct batch *next, char why[ERROR_BYTES])
 {
     redisContext *context = ledger->context;
 
     if (send_batch(ledger, batch) ||
-        transaction_skip(context, TRANSACTION_COUNTS_REPLIES, why, REDIS_ERROR_BYTES))
+        transaction_skip(context, TRANSACTION_COUNTS_REPLIES, why, ERROR_BYTES))
         return NULL;
     if (why[0])
         next = NULL; /* MULTI was refused, and without it Redis would not queue but execute */
     if ((next && send_ahead(ledger, next)) ||
-        transaction_skip(context, batch->count + TRANSACTION_COMMIT_REPLIES, why,
-                         REDIS_ERROR_BYTES))
+        transaction_skip(context, batch->count + TRANSACTION_COMMIT_REPLIES, why, ERROR_BYTES))
         return NULL;
     return transaction_receive(context);
 }
@@ -240,7 +239,7 @@ static enum ledger_result judge_exec(struct ledger *ledger, struct batch *batch,
 static enum ledger_result transact(struct ledger *ledger, struct batch *batch,
                                    const struct batch *next, bool *done)
 {
-    char why[REDIS_ERROR_BYTES] = "";
+    char why[ERROR_BYTES] = "";
     bool sent_before = ledger->in_flight;
     enum ledger_result result;
     redisReply *exec;
@@ -349,7 +348,7 @@ enum ledger_result ledger_commit(struct ledger *ledger, struct batch *batch,
 static enum ledger_result renew(struct ledger *ledger)
 {
     const struct transaction_look now = as_it_should_be(ledger);
-    char why[REDIS_ERROR_BYTES] = "";
+    char why[ERROR_BYTES] = "";
     redisReply *exec;
 
     transaction_append_multi(&ledger->resp);

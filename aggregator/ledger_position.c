@@ -145,7 +145,7 @@ static enum position judge(struct ledger *ledger, const struct transaction_look 
 /* Receives what a look gives. */
 static enum ledger_result receive_look(struct ledger *ledger, struct transaction_look *look)
 {
-    char why[REDIS_ERROR_BYTES] = "";
+    char why[ERROR_BYTES] = "";
     redisReply *fields;
 
     *look = (struct transaction_look){0};
@@ -180,7 +180,7 @@ enum ledger_result ledger_receive_position(struct ledger *ledger)
 static enum ledger_result receive_begun(struct ledger *ledger, bool *begun)
 {
     enum ledger_result result = LEDGER_OK;
-    char why[REDIS_ERROR_BYTES] = "";
+    char why[ERROR_BYTES] = "";
     redisReply *exec;
 
     *begun = false;
@@ -239,7 +239,7 @@ static enum ledger_result begin_epoch(struct ledger *ledger, struct transaction_
 /* Opens the connection. */
 static enum ledger_result connect_to_redis(struct ledger *ledger)
 {
-    char why[REDIS_ERROR_BYTES], address[REDIS_ERROR_BYTES];
+    char why[ERROR_BYTES], address[ERROR_BYTES];
 
     ledger->context = redis_open(ledger->options, ledger->timeout_ms, why);
     if (!ledger->context)

@@ -36,7 +36,7 @@ struct ledger {
     uint64_t timeout_ms;
     uint64_t last_commit_ms;
     struct resp resp; /* empty, but while commands are put together */
-    char error[REDIS_ERROR_BYTES + 64];
+    char error[ERROR_BYTES + 64];
 };
 
 /* Reaches READY, APPLIED or FENCED from UNKNOWN: connects if need be, arms the guard, and looks. */

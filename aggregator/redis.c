@@ -10,12 +10,12 @@
 #include <string.h>
 #include <sys/time.h>
 
-const char *redis_address(const struct redis_options *options, char out[REDIS_ERROR_BYTES])
+const char *redis_address(const struct redis_options *options, char out[ERROR_BYTES])
 {
     if (options->socket)
-        snprintf(out, REDIS_ERROR_BYTES, "%s", options->socket);
+        snprintf(out, ERROR_BYTES, "%s", options->socket);
     else
-        snprintf(out, REDIS_ERROR_BYTES, strchr(options->host, ':') ? "[%s]:%llu" : "%s:%llu",
+        snprintf(out, ERROR_BYTES, strchr(options->host, ':') ? "[%s]:%llu" : "%s:%llu",
                  options->host, (unsigned long long)options->port);
     return out;
 }
@@ -25,7 +25,7 @@ struct opening {
     const struct redis_options *options;
     redisContext *context;
     uint64_t timeout_ms;
-    char *error; /* of REDIS_ERROR_BYTES */
+    char *error; /* of ERROR_BYTES */
 };
 
 /* Turns the outcome of one command into 0, or a negative errno with its error; frees the reply. */
@@ -35,12 +35,12 @@ static int expect_ok(const struct opening *opening, redisReply *reply, const cha
     int result = -EIO;
 
     if (!reply && context->err == REDIS_ERR_IO && errno == EAGAIN)
-        snprintf(opening->error, REDIS_ERROR_BYTES, "%s: no answer within %llu ms", command,
+        snprintf(opening->error, ERROR_BYTES, "%s: no answer within %llu ms", command,
                  (unsigned long long)opening->timeout_ms);
     else if (!reply)
-        snprintf(opening->error, REDIS_ERROR_BYTES, "%s: %.200s", command, context->errstr);
+        snprintf(opening->error, ERROR_BYTES, "%s: %.200s", command, context->errstr);
     else if (reply->type == REDIS_REPLY_ERROR)
-        snprintf(opening->error, REDIS_ERROR_BYTES, "%s: %.200s", command, reply->str);
+        snprintf(opening->error, ERROR_BYTES, "%s: %.200s", command, reply->str);
     else
         result = 0;
     if (reply)
@@ -63,7 +63,7 @@ static int login(const struct opening *opening, const char *password)
 static int authenticate(const struct opening *opening)
 {
     const struct redis_options *options = opening->options;
-    char secret[SECRET_BYTES], why[SECRET_ERROR_BYTES];
+    char secret[SECRET_BYTES], why[ERROR_BYTES];
     int result;
 
     if (options->password)
@@ -72,8 +72,8 @@ static int authenticate(const struct opening *opening)
         return 0;
     result = secret_read(options->password_file, secret, why);
     if (result) {
-        snprintf(opening->error, REDIS_ERROR_BYTES,
-                 "cannot read the file of the Redis password: %.400s", why);
+        snprintf(opening->error, ERROR_BYTES, "cannot read the file of the Redis password: %.400s",
+                 why);
         return result;
     }
     result = login(opening, secret);
@@ -90,18 +90,18 @@ static int select_database(const struct opening *opening)
 
 /* Before the first byte, so that no password goes out in the clear. */
 static int start_tls(const struct redis_options *options, redisContext *context,
-                     uint64_t timeout_ms, char error[REDIS_ERROR_BYTES])
+                     uint64_t timeout_ms, char error[ERROR_BYTES])
 {
-    char why[REDIS_TLS_ERROR_BYTES];
+    char why[ERROR_BYTES];
     int result = redis_tls_start(context, &options->tls, options->host, timeout_ms, why);
 
     if (result)
-        snprintf(error, REDIS_ERROR_BYTES, "%.500s", why);
+        snprintf(error, ERROR_BYTES, "%.500s", why);
     return result;
 }
 
 redisContext *redis_open(const struct redis_options *options, uint64_t timeout_ms,
-                         char error[REDIS_ERROR_BYTES])
+                         char error[ERROR_BYTES])
 {
     struct timeval timeout = {.tv_sec = (time_t)(timeout_ms / 1000),
                               .tv_usec = (suseconds_t)(timeout_ms % 1000 * 1000)};
@@ -113,15 +113,15 @@ redisContext *redis_open(const struct redis_options *options, uint64_t timeout_m
     else
         context = redisConnectWithTimeout(options->host, (int)options->port, timeout);
     if (!context) {
-        snprintf(error, REDIS_ERROR_BYTES, "out of memory");
+        snprintf(error, ERROR_BYTES, "out of memory");
         return NULL;
     }
     if (context->err) {
-        snprintf(error, REDIS_ERROR_BYTES, "%.200s", context->errstr);
+        snprintf(error, ERROR_BYTES, "%.200s", context->errstr);
         goto err;
     }
     if (redisSetTimeout(context, timeout) != REDIS_OK) {
-        snprintf(error, REDIS_ERROR_BYTES, "cannot set a timeout: %.150s", context->errstr);
+        snprintf(error, ERROR_BYTES, "cannot set a timeout: %.150s", context->errstr);
         goto err;
     }
     if (options->tls.on && start_tls(options, context, timeout_ms, error))

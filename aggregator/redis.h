@@ -30,15 +30,13 @@ struct redis_options {
     const char *key; /* the hash of the counts; everything else starts with it and a colon */
 };
 
-#define REDIS_ERROR_BYTES ERROR_BYTES
-
 /* Connects, authenticates and selects the database; each wait but the look-up of the host
  * name takes at most `timeout_ms` (a connect: for each of the name's addresses), and so does every
  * later one on this context. Returns a context that the caller frees with redisFree(),
  * or NULL with one line in `error` that holds neither the password nor its file's path. Called by:
  * flusher, http. */
 redisContext *redis_open(const struct redis_options *options, uint64_t timeout_ms,
-                         char error[REDIS_ERROR_BYTES]) MUST_CHECK;
+                         char error[ERROR_BYTES]) MUST_CHECK;
 
 /* Logs a warning when Redis is set to evict keys once its memory is full: it would throw away
  * counts, or the ledger that guards them. Logs another when it does not write what it acknowledges
@@ -48,6 +46,6 @@ redisContext *redis_open(const struct redis_options *options, uint64_t timeout_m
 void redis_warn_of_loss(const struct redis_options *options, redisContext *context);
 
 /* Where `options` point, for messages: "127.0.0.1:6379" or the socket's path. Returns `out`. */
-const char *redis_address(const struct redis_options *options, char out[REDIS_ERROR_BYTES]);
+const char *redis_address(const struct redis_options *options, char out[ERROR_BYTES]);
 
 #endif

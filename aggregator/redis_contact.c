@@ -3,7 +3,7 @@
 
 void redis_contact_answered(struct redis_contact *contact, uint64_t now_ms)
 {
-    char address[REDIS_ERROR_BYTES];
+    char address[ERROR_BYTES];
 
     if (contact->backoff_ms || !contact->reached)
         log_info("Redis at %s answers", redis_address(contact->redis, address));

@@ -18,18 +18,18 @@
 #include <openssl/ssl.h>
 #include <string.h>
 
-static SSL_CTX *make_context(const struct redis_tls *tls, char error[REDIS_TLS_ERROR_BYTES])
+static SSL_CTX *make_context(const struct redis_tls *tls, char error[ERROR_BYTES])
 {
-    char why[TLS_ERROR_BYTES];
+    char why[ERROR_BYTES];
     SSL_CTX *context =
         tls_connect_context(tls->ca ? tls->ca : TLS_SYSTEM_CA, tls->cert, tls->key, "redis", why);
 
     if (!context)
-        snprintf(error, REDIS_TLS_ERROR_BYTES, "%.500s", why);
+        snprintf(error, ERROR_BYTES, "%.500s", why);
     return context;
 }
 
-int redis_tls_check(const struct redis_tls *tls, char error[REDIS_TLS_ERROR_BYTES])
+int redis_tls_check(const struct redis_tls *tls, char error[ERROR_BYTES])
 {
     SSL_CTX *context = make_context(tls, error);
 
@@ -41,27 +41,26 @@ int redis_tls_check(const struct redis_tls *tls, char error[REDIS_TLS_ERROR_BYTE
 }
 
 /* What went wrong in the handshake; forgets it. */
-static void describe(const SSL *ssl, uint64_t timeout_ms, int number,
-                     char error[REDIS_TLS_ERROR_BYTES])
+static void describe(const SSL *ssl, uint64_t timeout_ms, int number, char error[ERROR_BYTES])
 {
-    char why[TLS_ERROR_BYTES];
+    char why[ERROR_BYTES];
 
     if (number == EAGAIN && !ERR_peek_error())
-        snprintf(error, REDIS_TLS_ERROR_BYTES, "TLS: no answer within %llu ms",
+        snprintf(error, ERROR_BYTES, "TLS: no answer within %llu ms",
                  (unsigned long long)timeout_ms);
     else
-        snprintf(error, REDIS_TLS_ERROR_BYTES, "TLS: %.500s", tls_handshake_error(ssl, why));
+        snprintf(error, ERROR_BYTES, "TLS: %.500s", tls_handshake_error(ssl, why));
 }
 
 int redis_tls_start(struct redisContext *context, const struct redis_tls *tls, const char *host,
-                    uint64_t timeout_ms, char error[REDIS_TLS_ERROR_BYTES])
+                    uint64_t timeout_ms, char error[ERROR_BYTES])
 {
     SSL_CTX *ours = make_context(tls, error);
     SSL *ssl;
 
     if (!ours) {
         /* It was of use at the start; its path is not for everybody who reads this message. */
-        snprintf(error, REDIS_TLS_ERROR_BYTES,
+        snprintf(error, ERROR_BYTES,
                  "a file of --redis-tls is of no use now; --check-config says which and why");
         return -EINVAL;
     }
@@ -69,7 +68,7 @@ int redis_tls_start(struct redisContext *context, const struct redis_tls *tls, c
     SSL_CTX_free(ours); /* the connection holds it */
     if (!ssl || tls_expect_name(ssl, tls->server_name ? tls->server_name : host)) {
         SSL_free(ssl);
-        snprintf(error, REDIS_TLS_ERROR_BYTES, "TLS: out of memory");
+        snprintf(error, ERROR_BYTES, "TLS: out of memory");
         return -ENOMEM;
     }
     errno = 0;
@@ -82,22 +81,22 @@ int redis_tls_start(struct redisContext *context, const struct redis_tls *tls, c
 
 #else
 
-static int refuse(char error[REDIS_TLS_ERROR_BYTES])
+static int refuse(char error[ERROR_BYTES])
 {
-    snprintf(error, REDIS_TLS_ERROR_BYTES,
+    snprintf(error, ERROR_BYTES,
              "this tallyd was built without TLS to Redis: it needs hiredis 1.0 or later with "
              "hiredis_ssl (Debian 13)");
     return -ENOTSUP;
 }
 
-int redis_tls_check(const struct redis_tls *tls, char error[REDIS_TLS_ERROR_BYTES])
+int redis_tls_check(const struct redis_tls *tls, char error[ERROR_BYTES])
 {
     (void)tls;
     return refuse(error);
 }
 
 int redis_tls_start(struct redisContext *context, const struct redis_tls *tls, const char *host,
-                    uint64_t timeout_ms, char error[REDIS_TLS_ERROR_BYTES])
+                    uint64_t timeout_ms, char error[ERROR_BYTES])
 {
     (void)context;
     (void)tls;

@@ -23,18 +23,16 @@ struct redis_tls {
     const char *server_name; /* in Redis's certificate; NULL: the host's */
 };
 
-#define REDIS_TLS_ERROR_BYTES ERROR_BYTES
-
 /* Whether a connection with these options can be tried: built with TLS, all files of use. Returns
  * 0, or -ENOTSUP, -EINVAL or -ENOMEM with one line in `error`. Warns in the log of what is odd about
  * the files, which redis_tls_start() does not. Called by: main. */
-int redis_tls_check(const struct redis_tls *tls, char error[REDIS_TLS_ERROR_BYTES]) MUST_CHECK;
+int redis_tls_check(const struct redis_tls *tls, char error[ERROR_BYTES]) MUST_CHECK;
 
 /* Shakes hands on a connection that is open, whose time-out of `timeout_ms` is set, and that
  * nothing was sent on. Everything after goes through TLS. `host` is whom the connection leads to.
  * Returns 0 or a negative errno with one line in `error`, which names no file; the context is of no
  * use then. Called by: flusher, http. */
 int redis_tls_start(struct redisContext *context, const struct redis_tls *tls, const char *host,
-                    uint64_t timeout_ms, char error[REDIS_TLS_ERROR_BYTES]) MUST_CHECK;
+                    uint64_t timeout_ms, char error[ERROR_BYTES]) MUST_CHECK;
 
 #endif

@@ -24,7 +24,7 @@ struct conduit {
     struct tls_guard guard;
     uint8_t *record; /* small pieces of output put together; NULL without TLS */
     const char *why; /* what TLS says went wrong, or NULL; valid while the conduit is */
-    char text[TLS_ERROR_BYTES];
+    char text[ERROR_BYTES];
 };
 
 enum conduit_state {

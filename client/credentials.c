@@ -10,12 +10,12 @@
 #define TOKEN_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/="
 
 static int set_token(struct credentials *credentials, const char *token, const char *source,
-                     char error[TLS_ERROR_BYTES])
+                     char error[ERROR_BYTES])
 {
     size_t length = strlen(token);
 
     if (!length || length >= SECRET_BYTES || strspn(token, TOKEN_CHARACTERS) != length) {
-        snprintf(error, TLS_ERROR_BYTES,
+        snprintf(error, ERROR_BYTES,
                  "%.200s: this is no token: it is empty, too long, or has "
                  "characters that no token has",
                  source);
@@ -27,9 +27,9 @@ static int set_token(struct credentials *credentials, const char *token, const c
 }
 
 static int load_token(struct credentials *credentials, const struct send_options *options,
-                      char error[TLS_ERROR_BYTES])
+                      char error[ERROR_BYTES])
 {
-    char token[SECRET_BYTES], why[SECRET_ERROR_BYTES];
+    char token[SECRET_BYTES], why[ERROR_BYTES];
     int result;
 
     if (options->token)
@@ -37,7 +37,7 @@ static int load_token(struct credentials *credentials, const struct send_options
     if (!options->token_file)
         return 0;
     if (secret_read(options->token_file, token, why)) {
-        snprintf(error, TLS_ERROR_BYTES, "--token-file %.200s: %.250s", options->token_file, why);
+        snprintf(error, ERROR_BYTES, "--token-file %.200s: %.250s", options->token_file, why);
         return -EINVAL;
     }
     result = set_token(credentials, token, options->token_file, error);
@@ -46,7 +46,7 @@ static int load_token(struct credentials *credentials, const struct send_options
 }
 
 int credentials_load(struct credentials *credentials, const struct send_options *options,
-                     char error[TLS_ERROR_BYTES])
+                     char error[ERROR_BYTES])
 {
     const char *name = options->tls_server_name;
 

@@ -21,7 +21,7 @@ struct credentials {
 /* Reads the files. `options` is borrowed. Returns 0, or -EINVAL with one line in `error`, which
  * never has a secret in it. Whatever it returns, credentials_clear() releases them. */
 int credentials_load(struct credentials *credentials, const struct send_options *options,
-                     char error[TLS_ERROR_BYTES]) MUST_CHECK;
+                     char error[ERROR_BYTES]) MUST_CHECK;
 
 /* Frees the context, and wipes the token. */
 void credentials_clear(struct credentials *credentials);

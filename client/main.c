@@ -74,7 +74,7 @@ static int run(const struct send_options *options, const struct credentials *cre
 static int run_with_credentials(const struct send_options *options)
 {
     struct credentials credentials;
-    char error[TLS_ERROR_BYTES];
+    char error[ERROR_BYTES];
     int status = EXIT_WRONG_OPTIONS;
 
     if (credentials_load(&credentials, options, error))
@@ -88,7 +88,7 @@ static int run_with_credentials(const struct send_options *options)
 int main(int argc, char **argv)
 {
     struct send_options options;
-    char error[OPT_ERROR_BYTES];
+    char error[ERROR_BYTES];
     int status = EXIT_SUCCESS;
 
     if (send_options_load(&options, argc, argv, error)) {

@@ -107,14 +107,14 @@ const struct opt_table send_options_table = {
     .count = ARRAY_LENGTH(rows),
 };
 
-static int refuse(char error[OPT_ERROR_BYTES], const char *format, ...) PRINTF_LIKE(2, 3);
+static int refuse(char error[ERROR_BYTES], const char *format, ...) PRINTF_LIKE(2, 3);
 
-static int refuse(char error[OPT_ERROR_BYTES], const char *format, ...)
+static int refuse(char error[ERROR_BYTES], const char *format, ...)
 {
     va_list arguments;
 
     va_start(arguments, format);
-    vsnprintf(error, OPT_ERROR_BYTES, format, arguments);
+    vsnprintf(error, ERROR_BYTES, format, arguments);
     va_end(arguments);
     return -EINVAL;
 }
@@ -147,7 +147,7 @@ struct generator_options send_options_generator(const struct send_options *optio
     return generator;
 }
 
-static int check_credentials(const struct send_options *options, char error[OPT_ERROR_BYTES])
+static int check_credentials(const struct send_options *options, char error[ERROR_BYTES])
 {
     if (!options->tls && (options->tls_ca || options->tls_cert || options->tls_server_name))
         return refuse(error, "--tls-ca, --tls-cert and --tls-server-name: only with --tls");
@@ -159,7 +159,7 @@ static int check_credentials(const struct send_options *options, char error[OPT_
 }
 
 /* What a row of the table cannot check. */
-static int check(struct send_options *options, char error[OPT_ERROR_BYTES])
+static int check(struct send_options *options, char error[ERROR_BYTES])
 {
     struct generator_options generator;
 
@@ -180,8 +180,7 @@ static int check(struct send_options *options, char error[OPT_ERROR_BYTES])
     return check_credentials(options, error);
 }
 
-int send_options_load(struct send_options *options, int argc, char **argv,
-                      char error[OPT_ERROR_BYTES])
+int send_options_load(struct send_options *options, int argc, char **argv, char error[ERROR_BYTES])
 {
     int result = opt_load(&send_options_table, options, argc, argv, error);
 

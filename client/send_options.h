@@ -44,7 +44,7 @@ extern const struct opt_table send_options_table;
 /* Loads and checks the options. Returns 0, or -EINVAL with one line in `error`. With --help or
  * --version nothing else is checked. Whatever it returns, send_options_free() releases them. */
 int send_options_load(struct send_options *options, int argc, char **argv,
-                      char error[OPT_ERROR_BYTES]) MUST_CHECK;
+                      char error[ERROR_BYTES]) MUST_CHECK;
 void send_options_free(struct send_options *options);
 
 /* The part of the options that says what packets are made. It points into `options`. */

@@ -31,7 +31,7 @@ static int fail(struct load *load, const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    vsnprintf(load->error, OPT_ERROR_BYTES, format, args);
+    vsnprintf(load->error, ERROR_BYTES, format, args);
     va_end(args);
     return -EINVAL;
 }
@@ -298,14 +298,14 @@ static char *config_path(const struct load *load)
 }
 
 int opt_load(const struct opt_table *table, void *options, int argc, char **argv,
-             char error[OPT_ERROR_BYTES])
+             char error[ERROR_BYTES])
 {
     struct load flags = {.table = table, .error = error};
     struct load all = {.table = table, .error = error};
     char *path = NULL;
     int result = -ENOMEM;
 
-    snprintf(error, OPT_ERROR_BYTES, "out of memory");
+    snprintf(error, ERROR_BYTES, "out of memory");
     clear_fields(table, options);
     flags.found = calloc(table->count, sizeof *flags.found);
     all.found = calloc(table->count, sizeof *all.found);

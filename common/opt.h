@@ -50,14 +50,12 @@ struct opt_table {
     size_t count;
 };
 
-#define OPT_ERROR_BYTES ERROR_BYTES
-
 /* Fills `options`, whose fields the rows' offsets name, from all four sources. Returns 0, or
  * -EINVAL with a one-line message in `error` that names the option, its range and, for an unknown
  * one, the closest known name. Wipes `argv` of the value of a secret that was given as a flag.
  * Whatever it returns, opt_free() releases the fields. Called by: main. */
 int opt_load(const struct opt_table *table, void *options, int argc, char **argv,
-             char error[OPT_ERROR_BYTES]) MUST_CHECK;
+             char error[ERROR_BYTES]) MUST_CHECK;
 
 /* Whether a row's field has a value; whether it has the same in both; exchanges it between them. */
 bool opt_is_set(const struct opt_row *row, const void *options);

@@ -7,14 +7,14 @@
 #include <stdio.h>
 #include <string.h>
 
-static int refuse(const char *why, char error[SECRET_ERROR_BYTES])
+static int refuse(const char *why, char error[ERROR_BYTES])
 {
-    snprintf(error, SECRET_ERROR_BYTES, "%s", why);
+    snprintf(error, ERROR_BYTES, "%s", why);
     return -EINVAL;
 }
 
 /* Ends the line that `bytes` begin with, in place. */
-static int cut_line(char bytes[SECRET_BYTES], size_t length, char error[SECRET_ERROR_BYTES])
+static int cut_line(char bytes[SECRET_BYTES], size_t length, char error[ERROR_BYTES])
 {
     char *end;
 
@@ -35,7 +35,7 @@ static int cut_line(char bytes[SECRET_BYTES], size_t length, char error[SECRET_E
     return 0;
 }
 
-int secret_read(const char *path, char secret[SECRET_BYTES], char error[SECRET_ERROR_BYTES])
+int secret_read(const char *path, char secret[SECRET_BYTES], char error[ERROR_BYTES])
 {
     ssize_t length = regular_file_read(path, secret, SECRET_BYTES, NULL);
     int result = (int)length;
@@ -43,7 +43,7 @@ int secret_read(const char *path, char secret[SECRET_BYTES], char error[SECRET_E
     if (length == -EINVAL)
         result = refuse("it is no regular file", error);
     else if (length < 0)
-        snprintf(error, SECRET_ERROR_BYTES, "%s", strerror(-result));
+        snprintf(error, ERROR_BYTES, "%s", strerror(-result));
     else
         result = cut_line(secret, (size_t)length, error);
     if (result)

@@ -10,16 +10,14 @@
 
 #include <stddef.h>
 
-#define SECRET_BYTES       1024 /* with its terminator */
-#define SECRET_ERROR_BYTES ERROR_BYTES
+#define SECRET_BYTES 1024 /* with its terminator */
 
 /* Reads the first line of the file at `path`, without its end of line, into `secret`; the caller
  * wipes it with secret_wipe(). Never waits for a writer: what is no regular file is refused.
  * Returns 0, or a negative errno with a clause in `error` that holds neither path nor secret ("No
  * such file or directory", "it is empty"): -EINVAL for a line that is empty, too long, or holds a
  * NUL. Any thread. */
-int secret_read(const char *path, char secret[SECRET_BYTES],
-                char error[SECRET_ERROR_BYTES]) MUST_CHECK;
+int secret_read(const char *path, char secret[SECRET_BYTES], char error[ERROR_BYTES]) MUST_CHECK;
 
 /* Overwrites it; no compiler leaves that out. Any thread. */
 void secret_wipe(char secret[SECRET_BYTES]);

@@ -123,12 +123,12 @@ static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_lengt
     return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-struct tls *tls_create(const struct tls_files *files, char error[TLS_ERROR_BYTES])
+struct tls *tls_create(const struct tls_files *files, char error[ERROR_BYTES])
 {
     struct tls *tls = calloc(1, sizeof *tls);
 
     if (!tls) {
-        snprintf(error, TLS_ERROR_BYTES, "TLS: out of memory");
+        snprintf(error, ERROR_BYTES, "TLS: out of memory");
         return NULL;
     }
     tls->material = tls_material_read(files, error);
@@ -158,7 +158,7 @@ void tls_destroy(struct tls *tls)
 }
 
 struct tls_material *tls_prepare(struct tls *tls, const struct tls_files *files,
-                                 char error[TLS_ERROR_BYTES])
+                                 char error[ERROR_BYTES])
 {
     struct tls_material *material = tls_material_read(files, error);
     uint64_t now_s = clock_wall_ms() / 1000;
@@ -167,7 +167,7 @@ struct tls_material *tls_prepare(struct tls *tls, const struct tls_files *files,
         return NULL;
     /* Only this thread writes the pointer. What is in force may have expired since it was read. */
     if (material->expiry_s < now_s && tls->material->expiry_s >= now_s) {
-        snprintf(error, TLS_ERROR_BYTES, "certificate %.200s has expired; the old one stays",
+        snprintf(error, ERROR_BYTES, "certificate %.200s has expired; the old one stays",
                  files->cert);
         tls_material_release(material);
         return NULL;
@@ -251,7 +251,7 @@ struct ssl_ctx_st *tls_context(struct tls *tls, const char *alpn, bool alpn_requ
 
 /* ---- The client's side ---------------------------------------------------------------------- */
 
-static int trust(SSL_CTX *ssl, const char *ca, char error[TLS_ERROR_BYTES])
+static int trust(SSL_CTX *ssl, const char *ca, char error[ERROR_BYTES])
 {
     STACK_OF(X509) * certificates;
     bool complete = true;
@@ -269,7 +269,7 @@ static int trust(SSL_CTX *ssl, const char *ca, char error[TLS_ERROR_BYTES])
     return complete ? 0 : -ENOMEM;
 }
 
-static int show(SSL_CTX *ssl, const char *cert, const char *key, char error[TLS_ERROR_BYTES])
+static int show(SSL_CTX *ssl, const char *cert, const char *key, char error[ERROR_BYTES])
 {
     const struct tls_files files = {.cert = cert, .key = key, .quiet = true};
     struct tls_material *material = tls_material_read(&files, error);
@@ -285,14 +285,14 @@ static int show(SSL_CTX *ssl, const char *cert, const char *key, char error[TLS_
 void tls_warn_of(const char *cert, const char *key)
 {
     const struct tls_files files = {.cert = cert, .key = key};
-    char error[TLS_ERROR_BYTES];
+    char error[ERROR_BYTES];
 
     if (cert && key)
         tls_material_release(tls_material_read(&files, error));
 }
 
 struct ssl_ctx_st *tls_connect_context(const char *ca, const char *cert, const char *key,
-                                       const char *alpn, char error[TLS_ERROR_BYTES])
+                                       const char *alpn, char error[ERROR_BYTES])
 {
     SSL_CTX *ssl = SSL_CTX_new(TLS_client_method());
     unsigned char offer[32]; /* a length, and the name */
@@ -312,7 +312,7 @@ struct ssl_ctx_st *tls_connect_context(const char *ca, const char *cert, const c
     if (!result)
         return ssl;
     if (result == -ENOMEM)
-        snprintf(error, TLS_ERROR_BYTES, "TLS: out of memory");
+        snprintf(error, ERROR_BYTES, "TLS: out of memory");
     SSL_CTX_free(ssl);
     return NULL;
 }
@@ -337,19 +337,19 @@ bool tls_peer_verified(const struct ssl_st *ssl)
            (SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER);
 }
 
-const char *tls_handshake_error(const struct ssl_st *ssl, char out[TLS_ERROR_BYTES])
+const char *tls_handshake_error(const struct ssl_st *ssl, char out[ERROR_BYTES])
 {
     long verdict = SSL_get_verify_result(ssl);
 
     if (verdict == X509_V_OK || !(SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER))
         return tls_last_error(out);
     ERR_clear_error();
-    snprintf(out, TLS_ERROR_BYTES, "the peer's certificate is refused: %s",
+    snprintf(out, ERROR_BYTES, "the peer's certificate is refused: %s",
              X509_verify_cert_error_string(verdict));
     return out;
 }
 
-const char *tls_last_error(char out[TLS_ERROR_BYTES])
+const char *tls_last_error(char out[ERROR_BYTES])
 {
     const char *data = NULL, *reason;
     int flags = 0;
@@ -357,13 +357,13 @@ const char *tls_last_error(char out[TLS_ERROR_BYTES])
 
     reason = ERR_reason_error_string(error);
     if (!error)
-        snprintf(out, TLS_ERROR_BYTES, "the connection was closed");
+        snprintf(out, ERROR_BYTES, "the connection was closed");
     else if (ERR_GET_LIB(error) == ERR_LIB_USER && (flags & ERR_TXT_STRING))
-        snprintf(out, TLS_ERROR_BYTES, "%.400s", data);
+        snprintf(out, ERROR_BYTES, "%.400s", data);
     else if (ERR_SYSTEM_ERROR(error))
-        snprintf(out, TLS_ERROR_BYTES, "%s", strerror(ERR_GET_REASON(error)));
+        snprintf(out, ERROR_BYTES, "%s", strerror(ERR_GET_REASON(error)));
     else
-        snprintf(out, TLS_ERROR_BYTES, "%s", reason ? reason : "an unknown error");
+        snprintf(out, ERROR_BYTES, "%s", reason ? reason : "an unknown error");
     ERR_clear_error();
     return out;
 }

@@ -17,8 +17,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TLS_ERROR_BYTES ERROR_BYTES
-
 struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
 struct ssl_st;     /* its SSL */
 struct tls;
@@ -35,7 +33,7 @@ struct tls_files {
 /* Reads the files. Returns NULL with one line in `error` that names the file. A certificate that
  * has expired, and a key that everybody may read, are no errors: the log has a warning. Called by:
  * main. */
-struct tls *tls_create(const struct tls_files *files, char error[TLS_ERROR_BYTES]) MUST_CHECK;
+struct tls *tls_create(const struct tls_files *files, char error[ERROR_BYTES]) MUST_CHECK;
 
 /* Its contexts live on while connections use them, but no handshake may begin any more. NULL does
  * nothing. Called by: main. */
@@ -45,7 +43,7 @@ void tls_destroy(struct tls *tls);
  * NULL with `error`. A certificate that has expired is refused here unless the one in force has
  * expired by now, too. Called by: main. */
 struct tls_material *tls_prepare(struct tls *tls, const struct tls_files *files,
-                                 char error[TLS_ERROR_BYTES]) MUST_CHECK;
+                                 char error[ERROR_BYTES]) MUST_CHECK;
 
 /* Puts it in force, for handshakes that begin later; cannot fail. Called by: main; while other
  * threads shake hands. */
@@ -75,7 +73,7 @@ struct ssl_ctx_st *tls_context(struct tls *tls, const char *alpn, bool alpn_requ
  * and `key` are not NULL. The caller frees it with SSL_CTX_free(). Returns NULL with `error`.
  * Any thread. */
 struct ssl_ctx_st *tls_connect_context(const char *ca, const char *cert, const char *key,
-                                       const char *alpn, char error[TLS_ERROR_BYTES]) MUST_CHECK;
+                                       const char *alpn, char error[ERROR_BYTES]) MUST_CHECK;
 
 /* Warns in the log of what is odd about such a certificate and key and no error, which the function
  * above, that may be called for each connection, does not. NULL: does nothing. */
@@ -90,10 +88,10 @@ bool tls_peer_verified(const struct ssl_st *ssl);
 
 /* Why a handshake failed, in one line: what is wrong with the peer's certificate, or what OpenSSL
  * says. Right after the call that failed. Forgets OpenSSL's errors. Returns `out`. */
-const char *tls_handshake_error(const struct ssl_st *ssl, char out[TLS_ERROR_BYTES]);
+const char *tls_handshake_error(const struct ssl_st *ssl, char out[ERROR_BYTES]);
 
 /* What OpenSSL says went wrong in this thread, in one line: the first thing since its errors were
  * forgotten, which is the cause of the others. Forgets them. Returns `out`. */
-const char *tls_last_error(char out[TLS_ERROR_BYTES]);
+const char *tls_last_error(char out[ERROR_BYTES]);
 
 #endif

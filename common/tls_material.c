@@ -25,7 +25,7 @@
 #define SUBJECT_BYTES 128
 
 /* Opens a file for OpenSSL. A directory could be opened, too, and read as an empty file. */
-static BIO *open_file(const char *path, const char *what, char error[TLS_ERROR_BYTES])
+static BIO *open_file(const char *path, const char *what, char error[ERROR_BYTES])
 {
     struct stat status;
     FILE *file = fopen(path, "re");
@@ -40,7 +40,7 @@ static BIO *open_file(const char *path, const char *what, char error[TLS_ERROR_B
         return bio; /* cppcheck-suppress resourceLeak ; it closes the file */
     if (file)
         fclose(file);
-    snprintf(error, TLS_ERROR_BYTES, "%s %.200s cannot be read: %s", what, path, strerror(reason));
+    snprintf(error, ERROR_BYTES, "%s %.200s cannot be read: %s", what, path, strerror(reason));
     return NULL;
 }
 
@@ -58,10 +58,10 @@ static void free_certificates(STACK_OF(X509) * certificates)
 }
 
 STACK_OF(X509) *
-    tls_material_read_certificates(const char *path, const char *what, char error[TLS_ERROR_BYTES])
+    tls_material_read_certificates(const char *path, const char *what, char error[ERROR_BYTES])
 {
     STACK_OF(X509) *certificates = NULL;
-    char reason[TLS_ERROR_BYTES];
+    char reason[ERROR_BYTES];
     BIO *bio = open_file(path, what, error);
     X509 *certificate;
     bool ended;
@@ -82,7 +82,7 @@ STACK_OF(X509) *
         ERR_clear_error();
         return certificates;
     }
-    snprintf(error, TLS_ERROR_BYTES, "%s %.200s: %.200s", what, path,
+    snprintf(error, ERROR_BYTES, "%s %.200s: %.200s", what, path,
              ended ? "there is no certificate (PEM) in it" : tls_last_error(reason));
     ERR_clear_error();
     free_certificates(certificates);
@@ -100,7 +100,7 @@ static int no_passphrase(char *buffer, int size, int writing, void *context)
     return -1;
 }
 
-EVP_PKEY *tls_material_read_key(const char *path, char error[TLS_ERROR_BYTES])
+EVP_PKEY *tls_material_read_key(const char *path, char error[ERROR_BYTES])
 {
     BIO *bio = open_file(path, "private key", error);
     bool encrypted = false;
@@ -112,10 +112,9 @@ EVP_PKEY *tls_material_read_key(const char *path, char error[TLS_ERROR_BYTES])
     key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, &encrypted);
     BIO_free(bio);
     if (!key && encrypted)
-        snprintf(error, TLS_ERROR_BYTES, "private key %.200s: it has a passphrase, and must not",
-                 path);
+        snprintf(error, ERROR_BYTES, "private key %.200s: it has a passphrase, and must not", path);
     else if (!key)
-        snprintf(error, TLS_ERROR_BYTES, "private key %.200s: there is none (PEM) in it", path);
+        snprintf(error, ERROR_BYTES, "private key %.200s: there is none (PEM) in it", path);
     ERR_clear_error();
     return key;
 }
@@ -157,15 +156,15 @@ static void warn_of_dates(X509 *certificate, const char *path)
 /* Uses certificate and key as a server does, since security levels and the like are judged there:
  * an RSA key of 1024 bits is read well, and refused here. */
 static int try_pair(const struct tls_material *material, const struct tls_files *files,
-                    char error[TLS_ERROR_BYTES])
+                    char error[ERROR_BYTES])
 {
-    char reason[TLS_ERROR_BYTES];
+    char reason[ERROR_BYTES];
     SSL_CTX *scratch;
     int used;
 
     if (X509_check_private_key(material->cert, material->key) != 1) {
         ERR_clear_error();
-        snprintf(error, TLS_ERROR_BYTES,
+        snprintf(error, ERROR_BYTES,
                  "private key %.200s is not the one of the first certificate in %.200s", files->key,
                  files->cert);
         return -EINVAL;
@@ -176,14 +175,13 @@ static int try_pair(const struct tls_material *material, const struct tls_files 
     SSL_CTX_free(scratch);
     if (used)
         return 0;
-    snprintf(error, TLS_ERROR_BYTES, "certificate %.200s: %.200s", files->cert,
-             tls_last_error(reason));
+    snprintf(error, ERROR_BYTES, "certificate %.200s: %.200s", files->cert, tls_last_error(reason));
     return -EINVAL;
 }
 
 /* Trusts the certificates of a file as they are: an issuing CA does without its root there. */
 static int read_client_ca(struct tls_material *material, const char *path, bool warns,
-                          char error[TLS_ERROR_BYTES])
+                          char error[ERROR_BYTES])
 {
     STACK_OF(X509) *certificates = tls_material_read_certificates(path, "client CA", error);
     bool complete;
@@ -207,16 +205,16 @@ static int read_client_ca(struct tls_material *material, const char *path, bool 
     }
     free_certificates(certificates);
     if (!complete)
-        snprintf(error, TLS_ERROR_BYTES, "client CA %.200s: out of memory", path);
+        snprintf(error, ERROR_BYTES, "client CA %.200s: out of memory", path);
     return complete ? 0 : -EINVAL;
 }
 
-struct tls_material *tls_material_read(const struct tls_files *files, char error[TLS_ERROR_BYTES])
+struct tls_material *tls_material_read(const struct tls_files *files, char error[ERROR_BYTES])
 {
     struct tls_material *material = calloc(1, sizeof *material);
 
     if (!material) {
-        snprintf(error, TLS_ERROR_BYTES, "TLS: out of memory");
+        snprintf(error, ERROR_BYTES, "TLS: out of memory");
         return NULL;
     }
     atomic_init(&material->holders, 1);

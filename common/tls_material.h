@@ -25,7 +25,7 @@ struct tls_material {
 /* Reads the files; warns in the log of what is odd and no error, unless `files` is quiet. The caller
  * is its first holder. Returns NULL with `error`. Any thread. */
 struct tls_material *tls_material_read(const struct tls_files *files,
-                                       char error[TLS_ERROR_BYTES]) MUST_CHECK;
+                                       char error[ERROR_BYTES]) MUST_CHECK;
 
 /* One holder less; the last one frees it. NULL does nothing. Any thread. */
 void tls_material_release(struct tls_material *material);
@@ -33,9 +33,9 @@ void tls_material_release(struct tls_material *material);
 /* Reads all certificates of a PEM file, at least one. The caller frees them, each with X509_free().
  * Returns NULL with `error`, which calls the file `what`. */
 STACK_OF(X509) * tls_material_read_certificates(const char *path, const char *what,
-                                                char error[TLS_ERROR_BYTES]) MUST_CHECK;
+                                                char error[ERROR_BYTES]) MUST_CHECK;
 
 /* Reads the private key of a PEM file. The caller frees it. Returns NULL with `error`. */
-EVP_PKEY *tls_material_read_key(const char *path, char error[TLS_ERROR_BYTES]) MUST_CHECK;
+EVP_PKEY *tls_material_read_key(const char *path, char error[ERROR_BYTES]) MUST_CHECK;
 
 #endif

@@ -30,10 +30,10 @@ static int fail(const struct parser *parser, const char *format, ...) PRINTF_LIK
 static int fail(const struct parser *parser, const char *format, ...)
 {
     va_list args;
-    int used = snprintf(parser->error, TOKEN_FILE_ERROR_BYTES, "line %u: ", parser->line);
+    int used = snprintf(parser->error, ERROR_BYTES, "line %u: ", parser->line);
 
     va_start(args, format);
-    vsnprintf(parser->error + used, TOKEN_FILE_ERROR_BYTES - (size_t)used, format, args);
+    vsnprintf(parser->error + used, ERROR_BYTES - (size_t)used, format, args);
     va_end(args);
     return -EINVAL;
 }
@@ -326,14 +326,14 @@ static int refuse_duplicates(struct parser *parser)
 }
 
 int token_file_parse(struct token_file *file, const char *bytes, size_t length,
-                     char error[TOKEN_FILE_ERROR_BYTES])
+                     char error[ERROR_BYTES])
 {
     struct parser parser = {.file = file, .error = error};
     struct text rest = {bytes, length};
     int result = 0;
 
     *file = (struct token_file){0};
-    snprintf(error, TOKEN_FILE_ERROR_BYTES, "memory is short");
+    snprintf(error, ERROR_BYTES, "memory is short");
     while (!result && rest.length) {
         const char *end = memchr(rest.bytes, '\n', rest.length);
         struct text line = {rest.bytes, end ? (size_t)(end - rest.bytes) : rest.length};
@@ -359,8 +359,7 @@ void token_file_fini(struct token_file *file)
     *file = (struct token_file){0};
 }
 
-char *token_file_load(const char *path, size_t *length, unsigned *mode,
-                      char error[TOKEN_FILE_ERROR_BYTES])
+char *token_file_load(const char *path, size_t *length, unsigned *mode, char error[ERROR_BYTES])
 {
     char *bytes = malloc(TOKEN_FILE_MAX_BYTES + 1);
     ssize_t got = bytes ? regular_file_read(path, bytes, TOKEN_FILE_MAX_BYTES + 1, mode) : -ENOMEM;
@@ -371,15 +370,14 @@ char *token_file_load(const char *path, size_t *length, unsigned *mode,
     }
     free(bytes);
     errno = got < 0 ? (int)-got : EFBIG;
-    snprintf(error, TOKEN_FILE_ERROR_BYTES, "%s",
-             errno == EINVAL ? "it is not a file" : strerror(errno));
+    snprintf(error, ERROR_BYTES, "%s", errno == EINVAL ? "it is not a file" : strerror(errno));
     return NULL;
 }
 
 int token_file_read(const char *path, struct token_file *file, unsigned *mode,
-                    char error[TOKEN_FILE_ERROR_BYTES])
+                    char error[ERROR_BYTES])
 {
-    char reason[TOKEN_FILE_ERROR_BYTES], *text;
+    char reason[ERROR_BYTES], *text;
     size_t length;
     int result;
 
@@ -387,13 +385,12 @@ int token_file_read(const char *path, struct token_file *file, unsigned *mode,
     text = token_file_load(path, &length, mode, reason);
     if (!text) {
         result = -errno;
-        snprintf(error, TOKEN_FILE_ERROR_BYTES, "cannot read token file %.250s: %.200s", path,
-                 reason);
+        snprintf(error, ERROR_BYTES, "cannot read token file %.250s: %.200s", path, reason);
         return result;
     }
     result = token_file_parse(file, text, length, reason);
     if (result) {
-        snprintf(error, TOKEN_FILE_ERROR_BYTES, "token file %.250s, %.200s", path, reason);
+        snprintf(error, ERROR_BYTES, "token file %.250s, %.200s", path, reason);
         free(text);
         return result;
     }

@@ -35,7 +35,6 @@
 #define TOKEN_FILE_PREFIX_BYTES 256 /* decoded */
 #define TOKEN_FILE_MAX_DEVICES  UINT64_C(1000000000)
 #define TOKEN_FILE_NO_LIMIT     UINT64_MAX
-#define TOKEN_FILE_ERROR_BYTES  ERROR_BYTES
 
 struct token_entry {
     char name[TOKEN_FILE_NAME_BYTES + 1];
@@ -57,19 +56,19 @@ struct token_file {
 /* Reads the bytes of a file. Returns 0, or -EINVAL or -ENOMEM with one line in `error`: "line 7:
  * ..." The caller calls token_file_fini() when it returns 0; else `file` is empty. */
 int token_file_parse(struct token_file *file, const char *bytes, size_t length,
-                     char error[TOKEN_FILE_ERROR_BYTES]) MUST_CHECK;
+                     char error[ERROR_BYTES]) MUST_CHECK;
 void token_file_fini(struct token_file *file);
 
 /* Reads a regular file of at most TOKEN_FILE_MAX_BYTES. Returns its bytes, heap, for the caller to
  * free, or NULL with errno and `error`. `mode`, unless NULL, gets its permissions. */
 char *token_file_load(const char *path, size_t *length, unsigned *mode,
-                      char error[TOKEN_FILE_ERROR_BYTES]) MUST_CHECK;
+                      char error[ERROR_BYTES]) MUST_CHECK;
 
 /* Both: reads a file, and what it has. Returns 0, and the caller calls token_file_fini(), or a
  * negative errno with one line in `error` that names the file, and the line that is wrong; `file` is
  * empty then. Any thread. */
 int token_file_read(const char *path, struct token_file *file, unsigned *mode,
-                    char error[TOKEN_FILE_ERROR_BYTES]) MUST_CHECK;
+                    char error[ERROR_BYTES]) MUST_CHECK;
 
 /* True if a text may be a name. */
 bool token_file_is_name(const char *text);

@@ -166,8 +166,7 @@ static void warn_of_mode(const char *path, unsigned mode)
 }
 
 /* Makes a set of what a file has. */
-static struct token_set *read_set(struct tokens *tokens, const char *path,
-                                  char error[TOKENS_ERROR_BYTES])
+static struct token_set *read_set(struct tokens *tokens, const char *path, char error[ERROR_BYTES])
 {
     struct token_set *set;
     struct token_file file;
@@ -178,17 +177,16 @@ static struct token_set *read_set(struct tokens *tokens, const char *path,
     warn_of_mode(path, mode);
     set = create_set(tokens, &file);
     if (!set)
-        snprintf(error, TOKENS_ERROR_BYTES, "token file %.250s: memory is short", path);
+        snprintf(error, ERROR_BYTES, "token file %.250s: memory is short", path);
     return set;
 }
 
-struct token_set *tokens_prepare(struct tokens *tokens, const char *path,
-                                 char error[TOKENS_ERROR_BYTES])
+struct token_set *tokens_prepare(struct tokens *tokens, const char *path, char error[ERROR_BYTES])
 {
     return read_set(tokens, path, error);
 }
 
-int tokens_check(const char *path, char error[TOKENS_ERROR_BYTES])
+int tokens_check(const char *path, char error[ERROR_BYTES])
 {
     struct token_file file;
     int result = token_file_read(path, &file, NULL, error);
@@ -200,12 +198,12 @@ int tokens_check(const char *path, char error[TOKENS_ERROR_BYTES])
 
 /* ---- The store ------------------------------------------------------------------------------ */
 
-struct tokens *tokens_create(const char *path, char error[TOKENS_ERROR_BYTES])
+struct tokens *tokens_create(const char *path, char error[ERROR_BYTES])
 {
     struct tokens *tokens = calloc(1, sizeof *tokens);
 
     if (!tokens) {
-        snprintf(error, TOKENS_ERROR_BYTES, "token file %.250s: memory is short", path);
+        snprintf(error, ERROR_BYTES, "token file %.250s: memory is short", path);
         return NULL;
     }
     pthread_mutex_init(&tokens->lock, NULL);

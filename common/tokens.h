@@ -19,8 +19,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TOKENS_ERROR_BYTES ERROR_BYTES
-
 struct allowance;
 struct tokens;
 
@@ -35,11 +33,11 @@ struct principal {
 
 /* Reads a file, and says whether it is a token file: 0, or a negative errno with `error`, as for
  * tokens_create(). Any thread. */
-int tokens_check(const char *path, char error[TOKENS_ERROR_BYTES]) MUST_CHECK;
+int tokens_check(const char *path, char error[ERROR_BYTES]) MUST_CHECK;
 
 /* Reads the file. Returns NULL with one line in `error` that names the file, the line, and what is
  * wrong with it, and never a hash. Called by: main. */
-struct tokens *tokens_create(const char *path, char error[TOKENS_ERROR_BYTES]) MUST_CHECK;
+struct tokens *tokens_create(const char *path, char error[ERROR_BYTES]) MUST_CHECK;
 
 /* All principals must have been released. NULL does nothing. Called by: main. */
 void tokens_destroy(struct tokens *tokens);
@@ -47,7 +45,7 @@ void tokens_destroy(struct tokens *tokens);
 /* Reads the file, or another one, again, and changes nothing yet. Returns what tokens_replace()
  * takes, or NULL with `error`. Called by: main. */
 struct token_set *tokens_prepare(struct tokens *tokens, const char *path,
-                                 char error[TOKENS_ERROR_BYTES]) MUST_CHECK;
+                                 char error[ERROR_BYTES]) MUST_CHECK;
 
 /* Puts it in force; cannot fail. Called by: main. */
 void tokens_replace(struct tokens *tokens, struct token_set *set);

@@ -28,7 +28,7 @@ static bool names(const char *entry, size_t length, const char *known)
 }
 
 int auth_read_public(const char *list, const char *const *known, size_t count, uint64_t *set,
-                     char error[AUTH_ERROR_BYTES])
+                     char error[ERROR_BYTES])
 {
     *set = 0;
     while (*list) {
@@ -38,7 +38,7 @@ int auth_read_public(const char *list, const char *const *known, size_t count, u
         for (size_t i = 0; i < count; i++)
             found |= (uint64_t)names(list, length, known[i]) << i;
         if (!found) {
-            snprintf(error, AUTH_ERROR_BYTES,
+            snprintf(error, ERROR_BYTES,
                      "--http-public: \"%.*s\" is no path of the API; those are like /metrics, "
                      "/devices/* or /* for all, separated by commas alone",
                      (int)(length < 80 ? length : 80), list);

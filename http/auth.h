@@ -15,8 +15,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define AUTH_ERROR_BYTES ERROR_BYTES
-
 struct request;
 
 /* Reads a list of paths, separated by commas, out of at most 64 known ones; a known path that ends
@@ -25,7 +23,7 @@ struct request;
  * 0, or -EINVAL with one line in `error`, for a path that is not known: it would be public in
  * vain. Any thread. */
 int auth_read_public(const char *list, const char *const *known, size_t count, uint64_t *set,
-                     char error[AUTH_ERROR_BYTES]) MUST_CHECK;
+                     char error[ERROR_BYTES]) MUST_CHECK;
 
 /* Lets a request in, or answers it: 401 without a token that is known, 403 with one that lacks the
  * right. Returns 0, with request->principal for auth_done() to release, or the status sent. Called

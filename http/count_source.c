@@ -86,11 +86,11 @@ bool count_source_parse(const char *text, size_t length, int64_t *count)
 }
 
 static enum count_source_result unavailable(const struct count_source *source, const char *reason,
-                                            char error[COUNT_SOURCE_ERROR_BYTES])
+                                            char error[ERROR_BYTES])
 {
-    char address[REDIS_ERROR_BYTES];
+    char address[ERROR_BYTES];
 
-    snprintf(error, COUNT_SOURCE_ERROR_BYTES,
+    snprintf(error, ERROR_BYTES,
              "Redis at %.150s is not available (%.200s): start it, or check the --redis options",
              redis_address(source->options, address), reason);
     return COUNT_SOURCE_UNAVAILABLE;
@@ -99,9 +99,9 @@ static enum count_source_result unavailable(const struct count_source *source, c
 /* One command and its reply, which the caller frees. NULL with `error` when Redis is away; the
  * connection is closed then. */
 static redisReply *ask_once(struct count_source *source, const struct command *command,
-                            char error[COUNT_SOURCE_ERROR_BYTES])
+                            char error[ERROR_BYTES])
 {
-    char reason[REDIS_ERROR_BYTES] = "";
+    char reason[ERROR_BYTES] = "";
     redisReply *reply = NULL;
 
     if (!source->context)
@@ -123,7 +123,7 @@ static redisReply *ask_once(struct count_source *source, const struct command *c
 
 /* The same; a connection left from before may fail without that being an answer. */
 static redisReply *ask(struct count_source *source, const struct command *command,
-                       char error[COUNT_SOURCE_ERROR_BYTES])
+                       char error[ERROR_BYTES])
 {
     bool old = source->context != NULL;
     redisReply *reply = ask_once(source, command, error);
@@ -133,22 +133,20 @@ static redisReply *ask(struct count_source *source, const struct command *comman
 
 /* What a reply that is not of the expected type means, in words. */
 static enum count_source_result unexpected(const struct count_source *source,
-                                           const redisReply *reply,
-                                           char error[COUNT_SOURCE_ERROR_BYTES])
+                                           const redisReply *reply, char error[ERROR_BYTES])
 {
     if (reply->type == REDIS_REPLY_ERROR && !strncmp(reply->str, "WRONGTYPE", 9)) {
-        snprintf(error, COUNT_SOURCE_ERROR_BYTES,
+        snprintf(error, ERROR_BYTES,
                  "the Redis key %.200s is not a hash: rename or delete it, or choose another "
                  "--redis-key",
                  source->options->key);
         return COUNT_SOURCE_WRONG;
     }
     if (reply->type == REDIS_REPLY_ERROR) {
-        snprintf(error, COUNT_SOURCE_ERROR_BYTES, "Redis refused to answer: %.300s", reply->str);
+        snprintf(error, ERROR_BYTES, "Redis refused to answer: %.300s", reply->str);
         return COUNT_SOURCE_UNAVAILABLE;
     }
-    snprintf(error, COUNT_SOURCE_ERROR_BYTES, "Redis sent a reply of an unexpected type, %d",
-             reply->type);
+    snprintf(error, ERROR_BYTES, "Redis sent a reply of an unexpected type, %d", reply->type);
     return COUNT_SOURCE_UNAVAILABLE;
 }
 
@@ -173,9 +171,9 @@ static int take_page(struct scan *scan, const redisReply *fields)
     return 0;
 }
 
-static enum count_source_result memory_short(char error[COUNT_SOURCE_ERROR_BYTES])
+static enum count_source_result memory_short(char error[ERROR_BYTES])
 {
-    snprintf(error, COUNT_SOURCE_ERROR_BYTES, "memory is short for all counts; ask for one device");
+    snprintf(error, ERROR_BYTES, "memory is short for all counts; ask for one device");
     return COUNT_SOURCE_UNAVAILABLE;
 }
 
@@ -183,7 +181,7 @@ static enum count_source_result memory_short(char error[COUNT_SOURCE_ERROR_BYTES
  * for twice: after a restart Redis may hold the hash in another order, in which an old cursor
  * would skip fields. */
 static enum count_source_result read_page(struct count_source *source, struct scan *scan,
-                                          char error[COUNT_SOURCE_ERROR_BYTES])
+                                          char error[ERROR_BYTES])
 {
     const char *key = source->options->key;
     struct command command = {
@@ -211,7 +209,7 @@ static enum count_source_result read_page(struct count_source *source, struct sc
 }
 
 static enum count_source_result read_pages(struct count_source *source, const atomic_bool *stop,
-                                           struct scan *scan, char error[COUNT_SOURCE_ERROR_BYTES])
+                                           struct scan *scan, char error[ERROR_BYTES])
 {
     uint64_t deadline_ms = clock_now_ms() + COUNT_SOURCE_READ_TIMEOUT_MS;
     enum count_source_result result;
@@ -219,7 +217,7 @@ static enum count_source_result read_pages(struct count_source *source, const at
     do {
         result = read_page(source, scan, error);
         if (result == COUNT_SOURCE_OK && atomic_load(stop)) {
-            snprintf(error, COUNT_SOURCE_ERROR_BYTES, "tallyd is stopping");
+            snprintf(error, ERROR_BYTES, "tallyd is stopping");
             result = COUNT_SOURCE_UNAVAILABLE;
         }
         if (result == COUNT_SOURCE_OK && clock_now_ms() > deadline_ms)
@@ -230,8 +228,7 @@ static enum count_source_result read_pages(struct count_source *source, const at
 
 enum count_source_result count_source_read_all(struct count_source *source, const atomic_bool *stop,
                                                const struct snapshot *before,
-                                               struct snapshot **snapshot,
-                                               char error[COUNT_SOURCE_ERROR_BYTES])
+                                               struct snapshot **snapshot, char error[ERROR_BYTES])
 {
     struct scan scan = {.snapshot = snapshot_create(), .cursor = "0"};
     enum count_source_result result;
@@ -255,8 +252,7 @@ enum count_source_result count_source_read_all(struct count_source *source, cons
 }
 
 enum count_source_result count_source_get(struct count_source *source, const void *id,
-                                          size_t id_length, int64_t *count,
-                                          char error[COUNT_SOURCE_ERROR_BYTES])
+                                          size_t id_length, int64_t *count, char error[ERROR_BYTES])
 {
     const char *key = source->options->key;
     struct command command = {3, {"HGET", key, id}, {4, strlen(key), id_length}};
@@ -272,7 +268,7 @@ enum count_source_result count_source_get(struct count_source *source, const voi
     } else if (count_source_parse(reply->str, reply->len, count)) {
         result = COUNT_SOURCE_OK;
     } else {
-        snprintf(error, COUNT_SOURCE_ERROR_BYTES,
+        snprintf(error, ERROR_BYTES,
                  "the field of this device in the Redis hash %.200s is not a 64-bit integer: "
                  "another program wrote it; set it to a number or delete it",
                  source->options->key);
@@ -282,8 +278,7 @@ enum count_source_result count_source_get(struct count_source *source, const voi
     return result;
 }
 
-enum count_source_result count_source_ping(struct count_source *source,
-                                           char error[COUNT_SOURCE_ERROR_BYTES])
+enum count_source_result count_source_ping(struct count_source *source, char error[ERROR_BYTES])
 {
     struct command command = {1, {"PING"}, {4}};
     redisReply *reply = ask(source, &command, error);

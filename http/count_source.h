@@ -19,7 +19,6 @@
 
 #define COUNT_SOURCE_TIMEOUT_MS      1000
 #define COUNT_SOURCE_READ_TIMEOUT_MS 60000 /* for all counts */
-#define COUNT_SOURCE_ERROR_BYTES     ERROR_BYTES
 
 struct count_source;
 struct snapshot;
@@ -51,17 +50,17 @@ void count_source_destroy(struct count_source *source);
 enum count_source_result count_source_read_all(struct count_source *source, const atomic_bool *stop,
                                                const struct snapshot *before,
                                                struct snapshot **snapshot,
-                                               char error[COUNT_SOURCE_ERROR_BYTES]) MUST_CHECK;
+                                               char error[ERROR_BYTES]) MUST_CHECK;
 
 /* Asks for one device's count. Returns any result; `error` as above. */
 enum count_source_result count_source_get(struct count_source *source, const void *id,
                                           size_t id_length, int64_t *count,
-                                          char error[COUNT_SOURCE_ERROR_BYTES]) MUST_CHECK;
+                                          char error[ERROR_BYTES]) MUST_CHECK;
 
 /* Asks Redis whether it is there. Returns COUNT_SOURCE_OK or COUNT_SOURCE_UNAVAILABLE; `error` as
  * above. */
 enum count_source_result count_source_ping(struct count_source *source,
-                                           char error[COUNT_SOURCE_ERROR_BYTES]) MUST_CHECK;
+                                           char error[ERROR_BYTES]) MUST_CHECK;
 
 /* Reads a count as HINCRBY writes and accepts it: a 64-bit integer in decimal, without a plus
  * sign, leading zeros or blanks. Returns whether it is one. Any thread; no state. */

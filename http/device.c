@@ -96,7 +96,7 @@ static int serve_stale(struct request *request, struct device_id id, const char 
 
 static int serve_id(struct request *request, struct device_id id)
 {
-    char error[COUNT_SOURCE_ERROR_BYTES];
+    char error[ERROR_BYTES];
     int64_t count;
 
     switch (lookup_device(request->shared->lookup, id.bytes, id.length, &count, error)) {

@@ -122,7 +122,7 @@ static void log_refusal(struct front *front, const struct guest *guest)
 {
     const struct log_about about = {
         .kind = "http_tls", .peer = guest->name, .limit = &front->refused};
-    char reason[TLS_ERROR_BYTES];
+    char reason[ERROR_BYTES];
 
     tls_handshake_error(guest->relay.ssl, reason);
     if (BIO_number_read(SSL_get_rbio(guest->relay.ssl)) == 0)
@@ -378,7 +378,7 @@ static int open_all(struct front *front)
     return front->guests ? watch_own(front) : -errno;
 }
 
-struct front *front_create(const struct front_options *options, char error[HTTP_ERROR_BYTES])
+struct front *front_create(const struct front_options *options, char error[ERROR_BYTES])
 {
     struct front *front = calloc(1, sizeof *front);
     int result = -ENOMEM;
@@ -393,12 +393,12 @@ struct front *front_create(const struct front_options *options, char error[HTTP_
     if (!result)
         return front;
     if (result == -EADDRINUSE)
-        snprintf(error, HTTP_ERROR_BYTES,
+        snprintf(error, ERROR_BYTES,
                  "HTTP port %" PRIu64 " on %.64s is in use: stop the program that holds it, or "
                  "choose another one with --http-port",
                  options->port, options->bind);
     else
-        snprintf(error, HTTP_ERROR_BYTES, "HTTP cannot listen on port %" PRIu64 " of %.64s: %s",
+        snprintf(error, ERROR_BYTES, "HTTP cannot listen on port %" PRIu64 " of %.64s: %s",
                  options->port, options->bind, strerror(-result));
     front_destroy(front);
     return NULL;

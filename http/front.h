@@ -35,8 +35,7 @@ struct front;
 
 /* Opens the port; nobody is served yet. Returns NULL with a one-line reason in `error`. Called by:
  * main. */
-struct front *front_create(const struct front_options *options,
-                           char error[HTTP_ERROR_BYTES]) MUST_CHECK;
+struct front *front_create(const struct front_options *options, char error[ERROR_BYTES]) MUST_CHECK;
 
 /* Starts to serve, by the plain HTTP that listens on `backend_port` of 127.0.0.1. Returns 0 or a
  * negative errno. Called by: main. */

@@ -47,7 +47,7 @@ void health_destroy(struct health *health)
 
 static bool is_redis_up(struct health *health, struct lookup *lookup)
 {
-    char error[COUNT_SOURCE_ERROR_BYTES];
+    char error[ERROR_BYTES];
     bool up;
 
     pthread_mutex_lock(&health->lock);

@@ -116,15 +116,14 @@ static void *on_thread_start(const struct mg_context *context, int type)
 
 static enum count_source_result read_counts(void *source, const atomic_bool *stop,
                                             const struct snapshot *before,
-                                            struct snapshot **snapshot,
-                                            char error[COUNT_SOURCE_ERROR_BYTES])
+                                            struct snapshot **snapshot, char error[ERROR_BYTES])
 {
     return count_source_read_all(source, stop, before, snapshot, error);
 }
 
 /* Renders the address to listen on. Debian builds civetweb without IPv6, so that must be asked
  * for. Returns 0, or -EAFNOSUPPORT with `error`. */
-static int render_address(struct http_server *server, char error[HTTP_ERROR_BYTES])
+static int render_address(struct http_server *server, char error[ERROR_BYTES])
 {
     const char *bind = server->options.bind;
     uint64_t port = server->options.port;
@@ -146,7 +145,7 @@ static int render_address(struct http_server *server, char error[HTTP_ERROR_BYTE
         server->host = "0.0.0.0";
         snprintf(server->address, sizeof server->address, "%s:%" PRIu64, server->host, port);
     } else {
-        snprintf(error, HTTP_ERROR_BYTES,
+        snprintf(error, ERROR_BYTES,
                  "HTTP cannot listen on %.64s: civetweb is built without IPv6 here; choose an IPv4 "
                  "address with --bind",
                  bind);
@@ -155,22 +154,22 @@ static int render_address(struct http_server *server, char error[HTTP_ERROR_BYTE
     return 0;
 }
 
-static void explain_failure(const struct http_server *server, char error[HTTP_ERROR_BYTES])
+static void explain_failure(const struct http_server *server, char error[ERROR_BYTES])
 {
     if (strstr(server->complaint, strerror(EADDRINUSE)))
-        snprintf(error, HTTP_ERROR_BYTES,
+        snprintf(error, ERROR_BYTES,
                  "HTTP port %" PRIu64 " on %.64s is in use: stop the program that holds it, or "
                  "choose another one with --http-port",
                  server->options.port, server->options.bind);
     else
-        snprintf(error, HTTP_ERROR_BYTES, "HTTP cannot listen on port %" PRIu64 " of %.64s: %.120s",
+        snprintf(error, ERROR_BYTES, "HTTP cannot listen on port %" PRIu64 " of %.64s: %.120s",
                  server->options.port, server->options.bind,
                  server->complaint[0] ? server->complaint : "civetweb did not start");
 }
 
 /* Starts civetweb with all signals blocked, which its threads inherit, so that only main receives
  * them. Returns 0, or -EIO with `error`. */
-static int start_civetweb(struct http_server *server, char error[HTTP_ERROR_BYTES])
+static int start_civetweb(struct http_server *server, char error[ERROR_BYTES])
 {
     static const struct mg_callbacks callbacks = {
         .init_connection = on_connection,
@@ -219,7 +218,7 @@ static int start_civetweb(struct http_server *server, char error[HTTP_ERROR_BYTE
 /* With TLS: opens the port, which civetweb then does not. Returns 0 or a negative errno with
  * `error`.
  */
-static int create_front(struct http_server *server, char error[HTTP_ERROR_BYTES])
+static int create_front(struct http_server *server, char error[ERROR_BYTES])
 {
     const struct http_options *options = &server->options;
     struct front_options front = {
@@ -235,7 +234,7 @@ static int create_front(struct http_server *server, char error[HTTP_ERROR_BYTES]
         return 0;
     front.context = tls_context(options->tls, "http/1.1", false, false);
     if (!front.context) {
-        snprintf(error, HTTP_ERROR_BYTES, "HTTP cannot start: %s", strerror(ENOMEM));
+        snprintf(error, ERROR_BYTES, "HTTP cannot start: %s", strerror(ENOMEM));
         return -ENOMEM;
     }
     server->shared.front = front_create(&front, error);
@@ -243,7 +242,7 @@ static int create_front(struct http_server *server, char error[HTTP_ERROR_BYTES]
 }
 
 /* Leads the front to the port that civetweb got. */
-static int start_front(struct http_server *server, char error[HTTP_ERROR_BYTES])
+static int start_front(struct http_server *server, char error[ERROR_BYTES])
 {
     struct mg_server_port port;
     int result;
@@ -257,18 +256,18 @@ static int start_front(struct http_server *server, char error[HTTP_ERROR_BYTES])
     }
     if (!result)
         return 0;
-    snprintf(error, HTTP_ERROR_BYTES, "HTTP cannot start: %s", strerror(-result));
+    snprintf(error, ERROR_BYTES, "HTTP cannot start: %s", strerror(-result));
     mg_stop(server->civetweb);
     return result;
 }
 
-static int start_warden(struct http_server *server, char error[HTTP_ERROR_BYTES])
+static int start_warden(struct http_server *server, char error[ERROR_BYTES])
 {
     int result = warden_start(server->shared.warden, server->port, server->shared.front);
 
     if (!result)
         return 0;
-    snprintf(error, HTTP_ERROR_BYTES, "HTTP cannot start: %s", strerror(-result));
+    snprintf(error, ERROR_BYTES, "HTTP cannot start: %s", strerror(-result));
     mg_stop(server->civetweb);
     return result;
 }
@@ -323,21 +322,21 @@ static void destroy(struct http_server *server)
     free(server);
 }
 
-int http_check_public(const char *public_paths, char error[HTTP_ERROR_BYTES])
+int http_check_public(const char *public_paths, char error[ERROR_BYTES])
 {
     uint64_t set;
 
     return router_read_public(public_paths, &set, error);
 }
 
-struct http_server *http_start(const struct http_options *options, char error[HTTP_ERROR_BYTES])
+struct http_server *http_start(const struct http_options *options, char error[ERROR_BYTES])
 {
     struct http_server *server = calloc(1, sizeof *server);
     int result;
 
     thread_assert_role(THREAD_MAIN);
     if (!server) {
-        snprintf(error, HTTP_ERROR_BYTES, "HTTP cannot start: %s", strerror(ENOMEM));
+        snprintf(error, ERROR_BYTES, "HTTP cannot start: %s", strerror(ENOMEM));
         return NULL;
     }
     server->options = *options;
@@ -347,7 +346,7 @@ struct http_server *http_start(const struct http_options *options, char error[HT
         goto err;
     result = create_shared(server);
     if (result) {
-        snprintf(error, HTTP_ERROR_BYTES, "HTTP cannot start: %s", strerror(-result));
+        snprintf(error, ERROR_BYTES, "HTTP cannot start: %s", strerror(-result));
         goto err;
     }
     if (create_front(server, error) || render_address(server, error) ||

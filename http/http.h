@@ -34,8 +34,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HTTP_ERROR_BYTES ERROR_BYTES
-
 /* Everything here is borrowed and must outlive the server. */
 struct http_options {
     const char *instance; /* its name, for /stats */
@@ -71,14 +69,14 @@ struct http_options {
 
 /* Reads a list of public paths, as http_options has it, and forgets it. Returns 0, or -EINVAL with
  * one line in `error`. Any thread. */
-int http_check_public(const char *public_paths, char error[HTTP_ERROR_BYTES]) MUST_CHECK;
+int http_check_public(const char *public_paths, char error[ERROR_BYTES]) MUST_CHECK;
 
 struct http_server;
 
 /* Starts the server's threads. Returns NULL with a one-line reason in `error` (a port in use, for
  * example). Called by: main. */
 struct http_server *http_start(const struct http_options *options,
-                               char error[HTTP_ERROR_BYTES]) MUST_CHECK;
+                               char error[ERROR_BYTES]) MUST_CHECK;
 
 /* Stops them: requests under way are cut short, and nothing is served after it returns. NULL does
  * nothing. Called by: main. */

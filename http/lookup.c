@@ -27,7 +27,7 @@ struct lookup {
     bool taken;                  /* somebody has the turn */
     bool failed;                 /* the last question, with `error` */
     uint64_t failed_until_ms;    /* nobody tries before */
-    char error[COUNT_SOURCE_ERROR_BYTES];
+    char error[ERROR_BYTES];
 };
 
 struct lookup *lookup_create(const struct redis_options *options)
@@ -58,7 +58,7 @@ void lookup_destroy(struct lookup *lookup)
 }
 
 /* Waits for the turn and takes it. False, with `error`, when Redis does not answer now. */
-static bool take_turn(struct lookup *lookup, char error[COUNT_SOURCE_ERROR_BYTES])
+static bool take_turn(struct lookup *lookup, char error[ERROR_BYTES])
 {
     bool refused;
 
@@ -67,7 +67,7 @@ static bool take_turn(struct lookup *lookup, char error[COUNT_SOURCE_ERROR_BYTES
         pthread_cond_wait(&lookup->done, &lookup->lock);
     refused = lookup->failed && (lookup->taken || clock_now_ms() < lookup->failed_until_ms);
     if (refused)
-        snprintf(error, COUNT_SOURCE_ERROR_BYTES, "%s", lookup->error);
+        snprintf(error, ERROR_BYTES, "%s", lookup->error);
     else
         lookup->taken = true;
     pthread_mutex_unlock(&lookup->lock);
@@ -91,7 +91,7 @@ static void give_turn_back(struct lookup *lookup, enum count_source_result resul
 }
 
 enum count_source_result lookup_device(struct lookup *lookup, const void *id, size_t id_length,
-                                       int64_t *count, char error[COUNT_SOURCE_ERROR_BYTES])
+                                       int64_t *count, char error[ERROR_BYTES])
 {
     enum count_source_result result;
 
@@ -102,7 +102,7 @@ enum count_source_result lookup_device(struct lookup *lookup, const void *id, si
     return result;
 }
 
-enum count_source_result lookup_ping(struct lookup *lookup, char error[COUNT_SOURCE_ERROR_BYTES])
+enum count_source_result lookup_ping(struct lookup *lookup, char error[ERROR_BYTES])
 {
     enum count_source_result result;
 

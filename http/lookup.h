@@ -24,9 +24,7 @@ void lookup_destroy(struct lookup *lookup);
 
 /* As count_source_get() and count_source_ping(). Called by: http. */
 enum count_source_result lookup_device(struct lookup *lookup, const void *id, size_t id_length,
-                                       int64_t *count,
-                                       char error[COUNT_SOURCE_ERROR_BYTES]) MUST_CHECK;
-enum count_source_result lookup_ping(struct lookup *lookup,
-                                     char error[COUNT_SOURCE_ERROR_BYTES]) MUST_CHECK;
+                                       int64_t *count, char error[ERROR_BYTES]) MUST_CHECK;
+enum count_source_result lookup_ping(struct lookup *lookup, char error[ERROR_BYTES]) MUST_CHECK;
 
 #endif

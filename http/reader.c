@@ -55,14 +55,14 @@ struct reader {
     pthread_cond_t done;  /* a reading ended, or `stopping` was set */
     atomic_bool stopping; /* set under the lock; the thread also polls it while it reads */
     struct refresh refresh;
-    bool wanted;                          /* somebody wants a reading that has not begun */
-    uint64_t begun, ended;                /* numbers of readings */
-    uint64_t failures;                    /* readings that failed */
-    atomic_size_t live;                   /* readings that are not freed, the one being made too */
-    uint64_t asked_ms;                    /* when somebody asked last */
-    struct reading *kept;                 /* NULL: there is none */
-    enum count_source_result result;      /* of the last reading, with its error */
-    char error[COUNT_SOURCE_ERROR_BYTES]; /* "" before the first */
+    bool wanted;                     /* somebody wants a reading that has not begun */
+    uint64_t begun, ended;           /* numbers of readings */
+    uint64_t failures;               /* readings that failed */
+    atomic_size_t live;              /* readings that are not freed, the one being made too */
+    uint64_t asked_ms;               /* when somebody asked last */
+    struct reading *kept;            /* NULL: there is none */
+    enum count_source_result result; /* of the last reading, with its error */
+    char error[ERROR_BYTES];         /* "" before the first */
 };
 
 /* Waits until `deadline_ms` by clock_now_ms() at most. Returns whether that has not passed. */
@@ -161,7 +161,7 @@ static void make_reading(struct reader *reader)
 {
     struct reading *before, *old, *made = begin_reading(reader, &before);
     enum count_source_result result = COUNT_SOURCE_UNAVAILABLE;
-    char error[COUNT_SOURCE_ERROR_BYTES] = "memory is short";
+    char error[ERROR_BYTES] = "memory is short";
     struct snapshot *snapshot = NULL;
 
     pthread_mutex_unlock(&reader->lock);

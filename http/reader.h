@@ -38,8 +38,7 @@ struct snapshot;
  */
 typedef enum count_source_result reader_read(void *source, const atomic_bool *stop,
                                              const struct snapshot *before,
-                                             struct snapshot **snapshot,
-                                             char error[COUNT_SOURCE_ERROR_BYTES]);
+                                             struct snapshot **snapshot, char error[ERROR_BYTES]);
 
 /* Starts the reader's thread; `source` is borrowed and must outlive the reader. NULL with errno.
  * Called by: main. */
@@ -51,7 +50,7 @@ struct reader_answer {
     enum count_source_result result;
     struct reading *reading;
     bool stale; /* a newer one could not be had, or not in time; as a rule Redis is away */
-    char error[COUNT_SOURCE_ERROR_BYTES];
+    char error[ERROR_BYTES];
 };
 
 /* Gets a snapshot, and waits for it as the top of this page says. Called by: http. */

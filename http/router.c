@@ -187,7 +187,7 @@ static int answer(struct request *request, const struct mg_request_info *info)
     return status;
 }
 
-int router_read_public(const char *list, uint64_t *set, char error[AUTH_ERROR_BYTES])
+int router_read_public(const char *list, uint64_t *set, char error[ERROR_BYTES])
 {
     const char *known[READING_ROUTES];
 

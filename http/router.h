@@ -14,7 +14,7 @@ struct mg_connection;
 
 /* Reads --http-public; `set` is for http_shared.public_routes. Returns 0, or -EINVAL with `error`.
  * Called by: main. */
-int router_read_public(const char *list, uint64_t *set, char error[AUTH_ERROR_BYTES]) MUST_CHECK;
+int router_read_public(const char *list, uint64_t *set, char error[ERROR_BYTES]) MUST_CHECK;
 
 /* Answers the request that `connection` brought. Returns the HTTP status sent. */
 int router_handle(struct mg_connection *connection, const struct http_shared *shared);

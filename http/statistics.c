@@ -46,7 +46,7 @@ static bool add_instance(cJSON *json, const struct http_shared *shared)
 {
     const struct http_options *options = shared->options;
     cJSON *object = cJSON_AddObjectToObject(json, "instance");
-    char address[REDIS_ERROR_BYTES];
+    char address[ERROR_BYTES];
     bool whole = add_text(object, "name", options->instance);
 
     whole &= add_text(object, "version", TALLYD_VERSION);

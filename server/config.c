@@ -222,12 +222,12 @@ static bool is_name(const char *text)
     return *text && utf8_is_valid((const uint8_t *)text, strlen(text));
 }
 
-static int check_tls(const struct config *config, char error[OPT_ERROR_BYTES])
+static int check_tls(const struct config *config, char error[ERROR_BYTES])
 {
     if (!config->tls_cert != !config->tls_key)
-        snprintf(error, OPT_ERROR_BYTES, "--tls-cert and --tls-key: one needs the other");
+        snprintf(error, ERROR_BYTES, "--tls-cert and --tls-key: one needs the other");
     else if (config->tls_client_ca && !config->tls_cert)
-        snprintf(error, OPT_ERROR_BYTES,
+        snprintf(error, ERROR_BYTES,
                  "--tls-client-ca: --tls-cert and --tls-key are needed with it");
     else
         return 0;
@@ -244,7 +244,7 @@ bool config_tls_files(const struct config *config, struct tls_files *files)
     return config->tls_cert;
 }
 
-int config_load(struct config *config, int argc, char **argv, char error[OPT_ERROR_BYTES])
+int config_load(struct config *config, int argc, char **argv, char error[ERROR_BYTES])
 {
     int result = opt_load(&config_table, config, argc, argv, error);
 
@@ -252,17 +252,17 @@ int config_load(struct config *config, int argc, char **argv, char error[OPT_ERR
         return result;
     if (!is_name(config->redis_key) || !is_name(config->redis_host) ||
         (config->instance && !is_name(config->instance))) {
-        snprintf(error, OPT_ERROR_BYTES,
+        snprintf(error, ERROR_BYTES,
                  "--redis-key, --redis-host and --instance must be UTF-8 text, and not empty");
         return -EINVAL;
     }
     if (config->grpc_port == config->http_port) {
-        snprintf(error, OPT_ERROR_BYTES, "--grpc-port and --http-port: %llu cannot be both",
+        snprintf(error, ERROR_BYTES, "--grpc-port and --http-port: %llu cannot be both",
                  (unsigned long long)config->grpc_port);
         return -EINVAL;
     }
     if (!is_address(config->bind)) {
-        snprintf(error, OPT_ERROR_BYTES, "--bind: \"%.80s\" is not an IPv4 or IPv6 address",
+        snprintf(error, ERROR_BYTES, "--bind: \"%.80s\" is not an IPv4 or IPv6 address",
                  config->bind);
         return -EINVAL;
     }
@@ -270,7 +270,7 @@ int config_load(struct config *config, int argc, char **argv, char error[OPT_ERR
         (result = http_check_public(config->http_public, error)))
         return result;
     if (!config->instance && (result = name_instance(config))) {
-        snprintf(error, OPT_ERROR_BYTES, "out of memory");
+        snprintf(error, ERROR_BYTES, "out of memory");
         return result;
     }
     if (!config->workers)

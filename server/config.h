@@ -47,8 +47,7 @@ extern const struct opt_table config_table;
  * file, and works out what depends on the machine (instance, workers). Returns 0, or a negative
  * errno with one line in `error`. Whatever it returns, config_free() releases the fields. Called
  * by: main. */
-int config_load(struct config *config, int argc, char **argv,
-                char error[OPT_ERROR_BYTES]) MUST_CHECK;
+int config_load(struct config *config, int argc, char **argv, char error[ERROR_BYTES]) MUST_CHECK;
 void config_free(struct config *config);
 
 /* True when other machines can reach the ports: `bind` is no loopback address. */
@@ -59,7 +58,7 @@ struct redis_options config_redis_options(const struct config *config);
 
 /* What the table cannot say of those: combinations, and files that are of no use. Returns 0, or
  * -EINVAL with one line in `error`. Part of config_load(). */
-int config_check_redis(const struct config *config, char error[OPT_ERROR_BYTES]) MUST_CHECK;
+int config_check_redis(const struct config *config, char error[ERROR_BYTES]) MUST_CHECK;
 
 /* The files of TLS, borrowed from `config`. Returns false when there is to be no TLS. */
 bool config_tls_files(const struct config *config, struct tls_files *files);

@@ -24,28 +24,28 @@ struct redis_options config_redis_options(const struct config *config)
     };
 }
 
-static int refuse(const char *why, char error[OPT_ERROR_BYTES])
+static int refuse(const char *why, char error[ERROR_BYTES])
 {
-    snprintf(error, OPT_ERROR_BYTES, "%s", why);
+    snprintf(error, ERROR_BYTES, "%s", why);
     return -EINVAL;
 }
 
 /* The password itself is read where it is needed (aggregator/redis.c); a file that cannot be read
  * is better told here, before anything starts. */
-static int check_password_file(const struct config *config, char error[OPT_ERROR_BYTES])
+static int check_password_file(const struct config *config, char error[ERROR_BYTES])
 {
-    char secret[SECRET_BYTES], why[SECRET_ERROR_BYTES];
+    char secret[SECRET_BYTES], why[ERROR_BYTES];
     int result = secret_read(config->redis_password_file, secret, why);
 
     secret_wipe(secret);
     if (!result)
         return 0;
-    snprintf(error, OPT_ERROR_BYTES, "--redis-password-file: cannot read %.200s: %.250s",
+    snprintf(error, ERROR_BYTES, "--redis-password-file: cannot read %.200s: %.250s",
              config->redis_password_file, why);
     return -EINVAL;
 }
 
-static int check_login(const struct config *config, char error[OPT_ERROR_BYTES])
+static int check_login(const struct config *config, char error[ERROR_BYTES])
 {
     if (config->redis_password && config->redis_password_file)
         return refuse("REDIS_PASSWORD and --redis-password-file: give one of them, not both",
@@ -56,11 +56,11 @@ static int check_login(const struct config *config, char error[OPT_ERROR_BYTES])
     return config->redis_password_file ? check_password_file(config, error) : 0;
 }
 
-static int check_tls(const struct config *config, char error[OPT_ERROR_BYTES])
+static int check_tls(const struct config *config, char error[ERROR_BYTES])
 {
     const struct redis_options options = config_redis_options(config);
     const struct redis_tls *tls = &options.tls;
-    char why[REDIS_TLS_ERROR_BYTES];
+    char why[ERROR_BYTES];
 
     if (!tls->on && (tls->ca || tls->cert || tls->key || tls->server_name))
         return refuse("--redis-tls-ca, -cert, -key and -server-name mean nothing without "
@@ -76,11 +76,11 @@ static int check_tls(const struct config *config, char error[OPT_ERROR_BYTES])
         return refuse("--redis-tls-server-name: it is empty", error);
     if (!redis_tls_check(tls, why))
         return 0;
-    snprintf(error, OPT_ERROR_BYTES, "--redis-tls: %.480s", why);
+    snprintf(error, ERROR_BYTES, "--redis-tls: %.480s", why);
     return -EINVAL;
 }
 
-int config_check_redis(const struct config *config, char error[OPT_ERROR_BYTES])
+int config_check_redis(const struct config *config, char error[ERROR_BYTES])
 {
     int result = check_login(config, error);
 

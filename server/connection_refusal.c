@@ -121,7 +121,7 @@ bool connection_end_input(struct connection *connection, ssize_t result)
     static const struct connection_verdict flood = {
         BAD_PEER(flood), "it sends too many records of TLS that carry nothing", NULL};
     struct connection_verdict verdict = {BAD_PEER(tls), NULL, NULL};
-    char error[TLS_ERROR_BYTES], why[TLS_ERROR_BYTES + 32];
+    char error[ERROR_BYTES], why[ERROR_BYTES + 32];
 
     if (result == -EPROTO) {
         if (connection->transport.shaken)

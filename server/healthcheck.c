@@ -43,7 +43,7 @@ static int connect_to(const char *host, uint16_t port)
  * socket's time-outs make OpenSSL want something, which is given up for. */
 static int secure(int fd, SSL_CTX **context, SSL **ssl)
 {
-    char error[TLS_ERROR_BYTES];
+    char error[ERROR_BYTES];
 
     *context = tls_connect_context(NULL, NULL, NULL, "http/1.1", error);
     *ssl = *context ? SSL_new(*context) : NULL;

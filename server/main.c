@@ -21,7 +21,7 @@ enum { EXIT_CANNOT_START = 1, EXIT_WRONG_OPTIONS = 2 };
 
 static int serve(struct config *config, int argc, char **argv)
 {
-    char error[OPT_ERROR_BYTES];
+    char error[ERROR_BYTES];
     enum server_end end;
     struct server *server;
     int signals = signals_open(), number;
@@ -66,7 +66,7 @@ static int check_health(const struct config *config)
     return error ? 1 : 0;
 }
 
-static bool are_tls_files_good(const struct config *config, char error[TLS_ERROR_BYTES])
+static bool are_tls_files_good(const struct config *config, char error[ERROR_BYTES])
 {
     struct tls_files files;
     struct tls *tls;
@@ -81,7 +81,7 @@ static bool are_tls_files_good(const struct config *config, char error[TLS_ERROR
 /* The rest of --check-config: the options are in order, and so are the files that they name? */
 static int check_files(const struct config *config)
 {
-    char error[TLS_ERROR_BYTES];
+    char error[ERROR_BYTES];
 
     if (!are_tls_files_good(config, error) ||
         (config->token_file && tokens_check(config->token_file, error))) {
@@ -113,7 +113,7 @@ static int act(struct config *config, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    char error[OPT_ERROR_BYTES];
+    char error[ERROR_BYTES];
     struct config config;
     int status;
 

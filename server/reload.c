@@ -69,7 +69,7 @@ static void log_changes(const struct config *now, const struct config *before)
 
 void reload(struct config *config, int argc, char **argv, struct server *server)
 {
-    char error[OPT_ERROR_BYTES];
+    char error[ERROR_BYTES];
     struct config next;
     int result;
 

@@ -86,7 +86,7 @@ static struct flusher *create_flusher(struct server *server)
     return flusher_create(&options);
 }
 
-static int share_descriptors(struct server *server, char error[OPT_ERROR_BYTES])
+static int share_descriptors(struct server *server, char error[ERROR_BYTES])
 {
     const struct config *config = server->config;
     const struct descriptors_wanted wanted = {
@@ -99,7 +99,7 @@ static int share_descriptors(struct server *server, char error[OPT_ERROR_BYTES])
     uint64_t limit = descriptors_raise_limit();
 
     if (descriptors_share(limit, &wanted, shares)) {
-        snprintf(error, OPT_ERROR_BYTES,
+        snprintf(error, ERROR_BYTES,
                  "cannot start: the process may open %" PRIu64 " files (ulimit -n), and %" PRIu64
                  " are the least that it works with",
                  limit, shares->limit);
@@ -158,7 +158,7 @@ static int start_threads(struct server *server)
     return error ? error : flusher_start(server->flusher);
 }
 
-static int create_tls(struct server *server, char error[OPT_ERROR_BYTES])
+static int create_tls(struct server *server, char error[ERROR_BYTES])
 {
     struct tls_files files;
 
@@ -170,11 +170,11 @@ static int create_tls(struct server *server, char error[OPT_ERROR_BYTES])
     server->grpc_tls = tls_context(server->tls, "h2", true, true);
     if (server->grpc_tls)
         return 0;
-    snprintf(error, OPT_ERROR_BYTES, "out of memory");
+    snprintf(error, ERROR_BYTES, "out of memory");
     return -ENOMEM;
 }
 
-static int create_tokens(struct server *server, char error[OPT_ERROR_BYTES])
+static int create_tokens(struct server *server, char error[ERROR_BYTES])
 {
     if (!server->config->token_file)
         return 0;
@@ -182,7 +182,7 @@ static int create_tokens(struct server *server, char error[OPT_ERROR_BYTES])
     return server->tokens ? 0 : -EINVAL;
 }
 
-static struct http_server *start_http(struct server *server, char error[OPT_ERROR_BYTES])
+static struct http_server *start_http(struct server *server, char error[ERROR_BYTES])
 {
     const struct config *config = server->config;
     const struct http_options options = {
@@ -215,7 +215,7 @@ static struct http_server *start_http(struct server *server, char error[OPT_ERRO
     return http_start(&options, error);
 }
 
-static int open_port(struct server *server, char error[OPT_ERROR_BYTES])
+static int open_port(struct server *server, char error[ERROR_BYTES])
 {
     const struct config *config = server->config;
     const struct acceptor_options options = {
@@ -237,7 +237,7 @@ static int open_port(struct server *server, char error[OPT_ERROR_BYTES])
     if (server->acceptor)
         return 0;
     result = -errno;
-    snprintf(error, OPT_ERROR_BYTES, "cannot listen for gRPC on %s, port %" PRIu64 ": %s%s",
+    snprintf(error, ERROR_BYTES, "cannot listen for gRPC on %s, port %" PRIu64 ": %s%s",
              config->bind, config->grpc_port, strerror(-result),
              result == -EADDRINUSE ? "; choose another with --grpc-port" : "");
     return result;
@@ -247,7 +247,7 @@ static void log_start(const struct server *server)
 {
     const struct config *config = server->config;
     const struct redis_options redis = config_redis_options(config);
-    char address[REDIS_ERROR_BYTES];
+    char address[ERROR_BYTES];
 
     log_info("tallyd " TALLYD_VERSION ": gRPC on %s:%" PRIu64 ", HTTP on %s:%" PRIu64
              ", Redis at %s, instance %s, %zu worker%s",
@@ -269,11 +269,11 @@ static void warn_of_exposure(const struct config *config)
                  config->bind);
 }
 
-int server_check_limits(const struct server *server, char error[OPT_ERROR_BYTES])
+int server_check_limits(const struct server *server, char error[ERROR_BYTES])
 {
     if (!server->config->memory_limit_bytes || !server->memory_error)
         return 0;
-    snprintf(error, OPT_ERROR_BYTES, "--memory-limit-bytes: memory cannot be measured here: %s",
+    snprintf(error, ERROR_BYTES, "--memory-limit-bytes: memory cannot be measured here: %s",
              strerror(-server->memory_error));
     return -EINVAL;
 }
@@ -283,13 +283,13 @@ void server_note_limits(struct server *server)
     stats_set(&server->main_stats->memory_limit_bytes, server->config->memory_limit_bytes);
 }
 
-struct server *server_start(const struct config *config, char error[OPT_ERROR_BYTES])
+struct server *server_start(const struct config *config, char error[ERROR_BYTES])
 {
     struct server *server = calloc(1, sizeof *server);
     int result;
 
     if (!server) {
-        snprintf(error, OPT_ERROR_BYTES, "out of memory");
+        snprintf(error, ERROR_BYTES, "out of memory");
         return NULL; /* errno is ENOMEM */
     }
     server->config = config;
@@ -319,7 +319,7 @@ struct server *server_start(const struct config *config, char error[OPT_ERROR_BY
     return server;
 
 err_result:
-    snprintf(error, OPT_ERROR_BYTES, "cannot start: %s", strerror(-result));
+    snprintf(error, ERROR_BYTES, "cannot start: %s", strerror(-result));
     result = 0;
 err:
     server_destroy(server);

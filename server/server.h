@@ -13,7 +13,7 @@ struct server;
  * `config` is borrowed; main may change what is reloadable in it, and calls server_reload() then.
  * Returns NULL with one line in `error`, and errno EINVAL if an option is wrong or a file that one
  * names, another errno if something else is. */
-struct server *server_start(const struct config *config, char error[OPT_ERROR_BYTES]) MUST_CHECK;
+struct server *server_start(const struct config *config, char error[ERROR_BYTES]) MUST_CHECK;
 
 /* Accepts connections and hands them to the workers, until `signal_fd` (a signalfd) becomes
  * readable, or this instance is fenced. Does not read signal_fd. */
@@ -21,7 +21,7 @@ void server_run(struct server *server, int signal_fd);
 
 /* Takes over what main has changed in the configuration, and reads the files of TLS and of tokens
  * again. Returns 0, or -EINVAL with `error`; then nothing has changed. */
-int server_reload(struct server *server, char error[OPT_ERROR_BYTES]) MUST_CHECK;
+int server_reload(struct server *server, char error[ERROR_BYTES]) MUST_CHECK;
 
 /* Counts a reload: `result` is 0, or what was wrong. */
 void server_note_reload(struct server *server, int result);

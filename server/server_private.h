@@ -42,7 +42,7 @@ struct server {
 };
 
 /* Whether the limits that are configured can be kept. Returns 0, or -EINVAL with `error`. */
-int server_check_limits(const struct server *server, char error[OPT_ERROR_BYTES]) MUST_CHECK;
+int server_check_limits(const struct server *server, char error[ERROR_BYTES]) MUST_CHECK;
 
 /* Tells the statistics which limits are configured. */
 void server_note_limits(struct server *server);

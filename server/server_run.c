@@ -67,7 +67,7 @@ void server_run(struct server *server, int signal_fd)
 /* ---- Reload --------------------------------------------------------------------------------- */
 
 /* All is read first, each file once, and put in force when nothing can fail any more. */
-int server_reload(struct server *server, char error[OPT_ERROR_BYTES])
+int server_reload(struct server *server, char error[ERROR_BYTES])
 {
     struct tls_material *material = NULL;
     struct token_set *set = NULL;

@@ -115,7 +115,7 @@ static char *append(const struct token_edit *edit, const struct token_entry *ent
 
 static int write_entry(struct token_edit *edit, const struct token_entry *entry)
 {
-    char error[TOKEN_FILE_ERROR_BYTES];
+    char error[ERROR_BYTES];
     size_t length;
     char *text = append(edit, entry, &length);
     int result;
@@ -154,7 +154,7 @@ static int make_and_show(struct token_edit *edit, struct token_entry *entry)
 
 static int add(const struct options *options, const char *name)
 {
-    char error[TOKEN_FILE_ERROR_BYTES], none[] = "";
+    char error[ERROR_BYTES], none[] = "";
     struct token_entry entry = {.prefix = options->prefix ? options->prefix : none};
     struct token_edit edit;
     int status;
@@ -208,7 +208,7 @@ static void show(const struct token_entry *entry)
 /* Takes no lock, and needs none: the file is only ever replaced as a whole. */
 static int list(const struct options *options, const char *name)
 {
-    char error[TOKEN_FILE_ERROR_BYTES];
+    char error[ERROR_BYTES];
     struct token_file file;
 
     (void)name;
@@ -236,7 +236,7 @@ static size_t cut_line(char *text, size_t length, unsigned number)
 
 static int revoke(const struct options *options, const char *name)
 {
-    char error[TOKEN_FILE_ERROR_BYTES];
+    char error[ERROR_BYTES];
     const struct token_entry *entry;
     struct token_edit edit;
     int status = DONE;
@@ -330,7 +330,7 @@ static int act(const struct options *options, const char *const words[3], int co
 
 int token_command(int argc, char **argv)
 {
-    char error[OPT_ERROR_BYTES], *rest[MAX_ARGUMENTS];
+    char error[ERROR_BYTES], *rest[MAX_ARGUMENTS];
     const char *words[3] = {NULL};
     struct options options;
     int count, rest_count, status;

@@ -18,14 +18,13 @@
 #define LOCK_POLL_US  20000
 #define NEW_FILE_MODE 0600
 
-static int fail(char error[TOKEN_FILE_ERROR_BYTES], int code, const char *what, const char *path)
+static int fail(char error[ERROR_BYTES], int code, const char *what, const char *path)
 {
-    snprintf(error, TOKEN_FILE_ERROR_BYTES, "%s %.300s: %s", what, path, strerror(code));
+    snprintf(error, ERROR_BYTES, "%s %.300s: %s", what, path, strerror(code));
     return -code;
 }
 
-static int lock_directory(struct token_edit *edit, const char *path,
-                          char error[TOKEN_FILE_ERROR_BYTES])
+static int lock_directory(struct token_edit *edit, const char *path, char error[ERROR_BYTES])
 {
     uint64_t deadline_ms = clock_now_ms() + LOCK_WAIT_MS;
     char *copy = strdup(path);
@@ -40,7 +39,7 @@ static int lock_directory(struct token_edit *edit, const char *path,
         if (errno != EWOULDBLOCK)
             return fail(error, errno, "cannot lock the directory of", path);
         if (clock_now_ms() > deadline_ms) {
-            snprintf(error, TOKEN_FILE_ERROR_BYTES,
+            snprintf(error, ERROR_BYTES,
                      "somebody else has held a lock on the directory of %.300s for %d s", path,
                      LOCK_WAIT_MS / 1000);
             return -EWOULDBLOCK;
@@ -50,7 +49,7 @@ static int lock_directory(struct token_edit *edit, const char *path,
     return 0;
 }
 
-static int load(struct token_edit *edit, char error[TOKEN_FILE_ERROR_BYTES])
+static int load(struct token_edit *edit, char error[ERROR_BYTES])
 {
     int result = token_file_read(edit->path, &edit->file, NULL, error);
 
@@ -61,7 +60,7 @@ static int load(struct token_edit *edit, char error[TOKEN_FILE_ERROR_BYTES])
 }
 
 int token_edit_begin(struct token_edit *edit, const char *path, bool may_be_missing,
-                     char error[TOKEN_FILE_ERROR_BYTES])
+                     char error[ERROR_BYTES])
 {
     int result;
 
@@ -131,9 +130,9 @@ static int replace(const struct token_edit *edit, char *temporary, const char *t
 }
 
 int token_edit_commit(struct token_edit *edit, const char *text, size_t length,
-                      char error[TOKEN_FILE_ERROR_BYTES])
+                      char error[ERROR_BYTES])
 {
-    char reason[TOKEN_FILE_ERROR_BYTES], *temporary;
+    char reason[ERROR_BYTES], *temporary;
     struct token_file file;
     int result = token_file_parse(&file, text, length, reason);
 
@@ -143,8 +142,7 @@ int token_edit_commit(struct token_edit *edit, const char *text, size_t length,
     }
     token_file_fini(&file);
     if (result) {
-        snprintf(error, TOKEN_FILE_ERROR_BYTES, "%.250s would be wrong: %.200s", edit->path,
-                 reason);
+        snprintf(error, ERROR_BYTES, "%.250s would be wrong: %.200s", edit->path, reason);
         return result;
     }
     if (asprintf(&temporary, "%s.XXXXXX", edit->path) < 0)

@@ -26,12 +26,12 @@ struct token_edit {
  * `may_be_missing`, it must be there. Returns 0, or a negative errno with one line in `error`.
  * Whatever it returns, the caller calls token_edit_end(). */
 int token_edit_begin(struct token_edit *edit, const char *path, bool may_be_missing,
-                     char error[TOKEN_FILE_ERROR_BYTES]) MUST_CHECK;
+                     char error[ERROR_BYTES]) MUST_CHECK;
 
 /* Puts a new text in place of the old one. Refuses one that is not a token file. Returns 0, or a
  * negative errno with `error`; then the file is as it was. */
 int token_edit_commit(struct token_edit *edit, const char *text, size_t length,
-                      char error[TOKEN_FILE_ERROR_BYTES]) MUST_CHECK;
+                      char error[ERROR_BYTES]) MUST_CHECK;
 
 void token_edit_end(struct token_edit *edit);
 

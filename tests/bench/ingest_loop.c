@@ -263,7 +263,7 @@ static void run(struct loop *loop)
 int main(int argc, char **argv)
 {
     static struct loop loop;
-    char error[OPT_ERROR_BYTES];
+    char error[ERROR_BYTES];
 
     if (opt_load(&table, &loop.options, argc, argv, error)) {
         fprintf(stderr, "ingest_loop: %s\n", error);

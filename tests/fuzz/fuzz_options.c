@@ -103,7 +103,7 @@ static bool render(const struct opt_row *row, const struct config *config, char 
 static const struct config *defaults(void)
 {
     static struct config config;
-    char error[OPT_ERROR_BYTES], name[] = "tallyd", *arguments[] = {name, NULL};
+    char error[ERROR_BYTES], name[] = "tallyd", *arguments[] = {name, NULL};
 
     if (!config.workers && !config.bind)
         FUZZ_CHECK(opt_load(&config_table, &config, 1, arguments, error) == 0);
@@ -114,7 +114,7 @@ static const struct config *defaults(void)
 static void check_options_round_trip(const struct config *config)
 {
     char **arguments = calloc(config_table.count + 2, sizeof *arguments);
-    char error[OPT_ERROR_BYTES];
+    char error[ERROR_BYTES];
     struct config again;
     int count = 1;
 
@@ -166,7 +166,7 @@ static int cut(const uint8_t *data, size_t size, char *arguments[MAX_ARGUMENTS])
 
 static void fuzz_options(const uint8_t *data, size_t size)
 {
-    char *arguments[MAX_ARGUMENTS], error[OPT_ERROR_BYTES];
+    char *arguments[MAX_ARGUMENTS], error[ERROR_BYTES];
     int count = cut(data, size, arguments), result;
     struct config config;
 
@@ -211,7 +211,7 @@ static void check_same_entry(const struct token_entry *a, const struct token_ent
 static void check_tokens_round_trip(const struct token_file *file)
 {
     char *text = malloc(file->count * (TOKEN_FILE_LINE_BYTES + 2) + 1), *to = text;
-    char error[TOKEN_FILE_ERROR_BYTES];
+    char error[ERROR_BYTES];
     struct token_file again;
 
     FUZZ_CHECK(text);
@@ -227,7 +227,7 @@ static void check_tokens_round_trip(const struct token_file *file)
 
 static void fuzz_tokens(const uint8_t *data, size_t size)
 {
-    char error[TOKEN_FILE_ERROR_BYTES], *bytes = malloc(size ? size : 1);
+    char error[ERROR_BYTES], *bytes = malloc(size ? size : 1);
     struct token_file file;
 
     FUZZ_CHECK(bytes);

@@ -60,7 +60,7 @@ struct run {
     char arguments[8][96];
     char *argv[9];
     int argc;
-    char error[OPT_ERROR_BYTES];
+    char error[ERROR_BYTES];
     char path[32]; /* of the configuration file; "" if there is none */
 };
 

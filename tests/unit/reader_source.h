@@ -44,7 +44,7 @@ struct request {
 static inline enum count_source_result read_source(void *argument, const atomic_bool *stop,
                                                    const struct snapshot *before,
                                                    struct snapshot **snapshot,
-                                                   char error[COUNT_SOURCE_ERROR_BYTES])
+                                                   char error[ERROR_BYTES])
 {
     struct source *source = argument;
     int value = atomic_load(&source->value);
@@ -64,7 +64,7 @@ static inline enum count_source_result read_source(void *argument, const atomic_
             snapshot_seal(*snapshot, before))
             abort();
     } else {
-        snprintf(error, COUNT_SOURCE_ERROR_BYTES, "as the test wants it");
+        snprintf(error, ERROR_BYTES, "as the test wants it");
     }
     atomic_fetch_sub(&source->at_once, 1);
     return result;

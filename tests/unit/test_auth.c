@@ -26,7 +26,7 @@ static void read_of_a_good_list_gives_its_paths(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LENGTH(good); i++) {
-        char error[AUTH_ERROR_BYTES] = "";
+        char error[ERROR_BYTES] = "";
         uint64_t set;
 
         if (auth_read_public(good[i].list, known, ARRAY_LENGTH(known), &set, error))
@@ -57,7 +57,7 @@ static void read_of_a_bad_list_names_the_bad_entry(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LENGTH(bad); i++) {
-        char error[AUTH_ERROR_BYTES] = "";
+        char error[ERROR_BYTES] = "";
         uint64_t set;
 
         if (auth_read_public(bad[i].list, known, ARRAY_LENGTH(known), &set, error) != -EINVAL)

@@ -23,7 +23,7 @@ struct rig {
 
 static void open_rig(struct rig *rig, const char *ca, const char *name)
 {
-    char error[TLS_ERROR_BYTES];
+    char error[ERROR_BYTES];
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, rig->fds), 0);
     rig->server = SSL_new(tls_context(tls, "h2", true, true));
@@ -173,7 +173,7 @@ static void receive_until_the_end(void **state)
 
 static int make_all(void **state)
 {
-    char error[TLS_ERROR_BYTES];
+    char error[ERROR_BYTES];
     struct maker ca, leaf;
     struct tls_files files;
 

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 static struct credentials credentials;
-static char error[TLS_ERROR_BYTES];
+static char error[ERROR_BYTES];
 
 static int load_file(const char *text)
 {

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-static int load(struct send_options *options, char error[OPT_ERROR_BYTES], const char *flag,
+static int load(struct send_options *options, char error[ERROR_BYTES], const char *flag,
                 const char *value)
 {
     char program[] = "tally-send", name[64], text[512];
@@ -19,7 +19,7 @@ static int load(struct send_options *options, char error[OPT_ERROR_BYTES], const
 static void load_nothing_gives_defaults(void **state)
 {
     struct send_options options;
-    char error[OPT_ERROR_BYTES];
+    char error[ERROR_BYTES];
 
     (void)state;
     assert_int_equal(load(&options, error, NULL, NULL), 0);
@@ -68,7 +68,7 @@ static void load_targets_table(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
         struct send_options options;
-        char error[OPT_ERROR_BYTES];
+        char error[ERROR_BYTES];
         int result = load(&options, error, "--target", table[i].target);
 
         assert_int_equal(result == 0, table[i].host != NULL);
@@ -105,7 +105,7 @@ static void load_bad_values_are_refused(void **state)
         {"--replay-mib", "0"},
     };
     struct send_options options;
-    char error[OPT_ERROR_BYTES], prefix[GENERATOR_PREFIX_MAX_BYTES + 2];
+    char error[ERROR_BYTES], prefix[GENERATOR_PREFIX_MAX_BYTES + 2];
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
@@ -122,7 +122,7 @@ static void load_bad_values_are_refused(void **state)
 static void load_replay_gives_a_period(void **state)
 {
     struct send_options options;
-    char error[OPT_ERROR_BYTES];
+    char error[ERROR_BYTES];
     char words[][20] = {"tally-send", "--replay",       "--n", "1000000000",      "--zipf",
                         "1.05",       "--packet-bytes", "45",  "--frame-packets", "1"};
     char *argv[ARRAY_LENGTH(words) + 1] = {NULL};
@@ -140,7 +140,7 @@ static void load_replay_gives_a_period(void **state)
     send_options_free(&options);
 }
 
-static int load_flags(char error[OPT_ERROR_BYTES], const char *first, const char *second,
+static int load_flags(char error[ERROR_BYTES], const char *first, const char *second,
                       const char *third)
 {
     struct send_options options;
@@ -154,7 +154,7 @@ static int load_flags(char error[OPT_ERROR_BYTES], const char *first, const char
 
 static void load_tls_options_need_tls_and_each_other(void **state)
 {
-    char error[OPT_ERROR_BYTES];
+    char error[ERROR_BYTES];
 
     (void)state;
     assert_int_not_equal(load_flags(error, "--tls-ca=ca.pem", NULL, NULL), 0);
@@ -167,7 +167,7 @@ static void load_tls_options_need_tls_and_each_other(void **state)
 static void load_token_is_no_flag(void **state)
 {
     char flag[] = "--token=hunter2";
-    char error[OPT_ERROR_BYTES];
+    char error[ERROR_BYTES];
 
     (void)state;
     assert_int_not_equal(load_flags(error, flag, NULL, NULL), 0);

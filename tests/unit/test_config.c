@@ -15,7 +15,7 @@ struct run {
     char arguments[6][128];
     char *argv[7];
     int argc;
-    char error[OPT_ERROR_BYTES];
+    char error[ERROR_BYTES];
     char path[40]; /* of a password file; "" if there is none */
 };
 

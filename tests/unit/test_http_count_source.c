@@ -132,7 +132,7 @@ static enum count_source_result read_script(struct script *script, size_t length
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct redis_options options = {.host = "127.0.0.1", .key = "counts"};
     struct count_source *source = count_source_create(&options);
-    char error[COUNT_SOURCE_ERROR_BYTES];
+    char error[ERROR_BYTES];
     socklen_t size = sizeof address;
     atomic_bool stop = false;
     enum count_source_result result;

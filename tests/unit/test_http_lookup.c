@@ -36,7 +36,7 @@ struct asker {
     pthread_t thread;
     enum count_source_result result;
     int64_t count;
-    char error[COUNT_SOURCE_ERROR_BYTES];
+    char error[ERROR_BYTES];
 };
 
 /* Answers one command; each is small and sent in one piece. False to hang up. */
@@ -124,7 +124,7 @@ static struct lookup *start_lookup(const struct server *server)
 
 static enum count_source_result ask_for(struct lookup *lookup, const char *id)
 {
-    char error[COUNT_SOURCE_ERROR_BYTES] = "";
+    char error[ERROR_BYTES] = "";
     int64_t count = 0;
     enum count_source_result result = lookup_device(lookup, id, strlen(id), &count, error);
 
@@ -164,7 +164,7 @@ static void all_share_one_connection(void **state)
     struct server server;
     struct lookup *lookup;
     struct asker askers[REQUESTS];
-    char error[COUNT_SOURCE_ERROR_BYTES];
+    char error[ERROR_BYTES];
 
     (void)state;
     start(&server, ANSWERS);

@@ -52,7 +52,7 @@ static void read_gives_the_first_line(void **state)
         {BYTES(" with spaces \n"), " with spaces "},
         {BYTES("\xff\x01"), "\xff\x01"},
     };
-    char secret[SECRET_BYTES], error[SECRET_ERROR_BYTES];
+    char secret[SECRET_BYTES], error[ERROR_BYTES];
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
@@ -75,7 +75,7 @@ static void read_what_is_no_secret_says_why(void **state)
         {BYTES("\nsecond"), "its first line is empty"},
         {BYTES("hun\0ter2\n"), "its first line holds a NUL byte"},
     };
-    char secret[SECRET_BYTES], error[SECRET_ERROR_BYTES];
+    char secret[SECRET_BYTES], error[ERROR_BYTES];
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
@@ -87,7 +87,7 @@ static void read_what_is_no_secret_says_why(void **state)
 
 static void read_takes_1023_bytes_and_no_more(void **state)
 {
-    char line[SECRET_BYTES + 1], secret[SECRET_BYTES], error[SECRET_ERROR_BYTES];
+    char line[SECRET_BYTES + 1], secret[SECRET_BYTES], error[ERROR_BYTES];
 
     (void)state;
     memset(line, 'x', sizeof line);
@@ -108,7 +108,7 @@ static void read_takes_1023_bytes_and_no_more(void **state)
 
 static void read_never_waits_for_a_writer(void **state)
 {
-    char fifo[64], secret[SECRET_BYTES], error[SECRET_ERROR_BYTES];
+    char fifo[64], secret[SECRET_BYTES], error[ERROR_BYTES];
 
     (void)state;
     snprintf(fifo, sizeof fifo, "%s.fifo", path);
@@ -124,7 +124,7 @@ static void read_never_waits_for_a_writer(void **state)
 static void wipe_leaves_nothing(void **state)
 {
     static const char nothing[SECRET_BYTES];
-    char secret[SECRET_BYTES], error[SECRET_ERROR_BYTES];
+    char secret[SECRET_BYTES], error[ERROR_BYTES];
 
     (void)state;
     write_file("hunter2\n", 8);

@@ -154,7 +154,7 @@ static void shake_no_client_ca_none_is_verified(void **state)
 /* ---- Clients of ours ------------------------------------------------------------------------ */
 
 static bool meet_expecting(SSL_CTX *server_context, SSL_CTX *client_context, const char *name,
-                           char error[TLS_ERROR_BYTES])
+                           char error[ERROR_BYTES])
 {
     struct pair pair;
     bool content;
@@ -172,7 +172,7 @@ static void connect_name_and_ca_are_checked(void **state)
 {
     struct tls *tls = create(&server, NULL);
     SSL_CTX *context = tls_context(tls, "h2", true, true), *clients = connect_as(NULL, "h2");
-    char error[TLS_ERROR_BYTES] = "";
+    char error[ERROR_BYTES] = "";
     SSL_CTX *strangers;
 
     (void)state;

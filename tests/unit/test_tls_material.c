@@ -7,7 +7,7 @@
 #include <openssl/rsa.h>
 
 static struct made good;
-static char error[TLS_ERROR_BYTES];
+static char error[ERROR_BYTES];
 
 static bool reads_files(const struct tls_files *files)
 {

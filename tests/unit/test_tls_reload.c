@@ -10,7 +10,7 @@
 static void reload(struct tls *tls, const struct made *made, const char *client_ca)
 {
     const struct tls_files files = {.cert = made->cert, .key = made->key, .client_ca = client_ca};
-    char error[TLS_ERROR_BYTES];
+    char error[ERROR_BYTES];
     struct tls_material *material = tls_prepare(tls, &files, error);
 
     assert_non_null(material);
@@ -50,7 +50,7 @@ static void reload_bad_changes_nothing(void **state)
 {
     struct tls *tls = create(&server, NULL);
     struct tls_files files = {.cert = server.cert, .key = next_server.key};
-    char error[TLS_ERROR_BYTES];
+    char error[ERROR_BYTES];
 
     (void)state;
     assert_null(tls_prepare(tls, &files, error));
@@ -72,7 +72,7 @@ static void reload_takes_the_same_once_it_has_expired(void **state)
 {
     struct maker leaf = certificates_make("short", &ca, false, 1, certificates_key());
     struct tls_files files = {.cert = expired.cert, .key = expired.key};
-    char error[TLS_ERROR_BYTES];
+    char error[ERROR_BYTES];
     struct made made;
     struct tls *tls;
 

@@ -17,7 +17,7 @@
 #define H2  "sha256=ff23456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define N64 "n123456789n123456789n123456789n123456789n123456789n123456789n123"
 
-static int parse(const char *text, struct token_file *file, char error[TOKEN_FILE_ERROR_BYTES])
+static int parse(const char *text, struct token_file *file, char error[ERROR_BYTES])
 {
     return token_file_parse(file, text, strlen(text), error);
 }
@@ -50,7 +50,7 @@ static void parse_of_good_files_gives_their_tokens(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LENGTH(good); i++) {
-        char error[TOKEN_FILE_ERROR_BYTES];
+        char error[ERROR_BYTES];
         struct token_file file;
 
         if (parse(good[i].text, &file, error))
@@ -114,7 +114,7 @@ static void parse_of_bad_files_says_which_line_and_why(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LENGTH(bad); i++) {
-        char error[TOKEN_FILE_ERROR_BYTES];
+        char error[ERROR_BYTES];
         struct token_file file;
 
         if (parse(bad[i].text, &file, error) != -EINVAL)
@@ -129,7 +129,7 @@ static void parse_of_bad_files_says_which_line_and_why(void **state)
 static void parse_of_a_nul_byte_is_refused(void **state)
 {
     static const char text[] = "a ingest " H1 " prefix=a\0b";
-    char error[TOKEN_FILE_ERROR_BYTES];
+    char error[ERROR_BYTES];
     struct token_file file;
 
     (void)state;
@@ -138,7 +138,7 @@ static void parse_of_a_nul_byte_is_refused(void **state)
 
 static void parse_gives_the_fields(void **state)
 {
-    char error[TOKEN_FILE_ERROR_BYTES];
+    char error[ERROR_BYTES];
     struct token_file file;
 
     (void)state;
@@ -165,7 +165,7 @@ static void parse_of_every_beginning_of_a_file_ends(void **state)
 {
     static const char text[] =
         "# c\na ingest,read " H1 " prefix=n%2f max-devices=12\r\nb read " H2 "\n";
-    char error[TOKEN_FILE_ERROR_BYTES];
+    char error[ERROR_BYTES];
 
     (void)state;
     for (size_t length = 0; length < sizeof text; length++) {
@@ -193,7 +193,7 @@ static char *many_lines(size_t count, size_t *length)
 
 static void parse_takes_as_many_tokens_as_it_says_and_no_more(void **state)
 {
-    char error[TOKEN_FILE_ERROR_BYTES];
+    char error[ERROR_BYTES];
     struct token_file file;
     size_t length;
     char *text = many_lines(TOKEN_FILE_MAX_TOKENS + 1, &length);
@@ -210,7 +210,7 @@ static void parse_takes_as_many_tokens_as_it_says_and_no_more(void **state)
 
 static void parse_of_a_line_that_is_too_long_is_refused(void **state)
 {
-    char text[TOKEN_FILE_LINE_BYTES + 3], error[TOKEN_FILE_ERROR_BYTES];
+    char text[TOKEN_FILE_LINE_BYTES + 3], error[ERROR_BYTES];
     struct token_file file;
 
     (void)state;
@@ -230,7 +230,7 @@ static void parse_of_what_was_rendered_gives_the_same(void **state)
     (void)state;
     memset(entry.name, 'n', TOKEN_FILE_NAME_BYTES);
     for (int round = 0; round < 2000; round++) {
-        char line[TOKEN_FILE_LINE_BYTES + 2], error[TOKEN_FILE_ERROR_BYTES];
+        char line[TOKEN_FILE_LINE_BYTES + 2], error[ERROR_BYTES];
         struct token_file file;
         size_t length;
 
@@ -261,7 +261,7 @@ static void parse_of_what_was_rendered_gives_the_same(void **state)
 
 static void load_of_what_is_no_file_says_so(void **state)
 {
-    char error[TOKEN_FILE_ERROR_BYTES], pipe[] = "/tmp/test_token_file_XXXXXX";
+    char error[ERROR_BYTES], pipe[] = "/tmp/test_token_file_XXXXXX";
     size_t length;
 
     (void)state;

@@ -53,7 +53,7 @@ static void write_lines(const char *one, const char *two)
 
 static struct tokens *create(void)
 {
-    char error[TOKENS_ERROR_BYTES];
+    char error[ERROR_BYTES];
     struct tokens *tokens = tokens_create(path, error);
 
     if (!tokens)
@@ -63,7 +63,7 @@ static struct tokens *create(void)
 
 static void reload(struct tokens *tokens)
 {
-    char error[TOKENS_ERROR_BYTES];
+    char error[ERROR_BYTES];
     struct token_set *set = tokens_prepare(tokens, path, error);
 
     if (!set)
@@ -185,7 +185,7 @@ static void find_of_the_last_of_many_gives_it(void **state)
 
 static void create_of_a_bad_file_names_file_and_line(void **state)
 {
-    char error[TOKENS_ERROR_BYTES], want[128];
+    char error[ERROR_BYTES], want[128];
 
     (void)state;
     write_text("\nnorth write\n");
@@ -198,7 +198,7 @@ static void create_of_a_bad_file_names_file_and_line(void **state)
 
 static void reload_of_a_bad_file_keeps_the_old_set(void **state)
 {
-    char one[256], error[TOKENS_ERROR_BYTES];
+    char one[256], error[ERROR_BYTES];
     const struct principal *principal;
     struct tokens *tokens;
     uint64_t generation;

@@ -24,7 +24,7 @@ struct line {
 static void open_line(struct line *line, int version)
 {
     const struct tls_files files = {.cert = certificate.cert, .key = certificate.key};
-    char error[TLS_ERROR_BYTES];
+    char error[ERROR_BYTES];
     int fds[2], shaken = 0;
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);

@@ -46,7 +46,7 @@ static inline void open_pair(struct pair *pair, SSL_CTX *server_context, SSL_CTX
 
 /* Shakes hands. True when both sides are content and a byte came through each way: in TLS 1.3 a
  * client learns only then that its certificate was refused. Left in `why`: the server's error. */
-static char why[TLS_ERROR_BYTES];
+static char why[ERROR_BYTES];
 
 static inline bool shake(struct pair *pair)
 {
@@ -90,7 +90,7 @@ static inline bool meet(SSL_CTX *server_context, SSL_CTX *client_context)
 static inline struct tls *create(const struct made *made, const char *client_ca)
 {
     const struct tls_files files = {.cert = made->cert, .key = made->key, .client_ca = client_ca};
-    char error[TLS_ERROR_BYTES] = "";
+    char error[ERROR_BYTES] = "";
     struct tls *tls = tls_create(&files, error);
 
     if (!tls)
@@ -101,7 +101,7 @@ static inline struct tls *create(const struct made *made, const char *client_ca)
 
 static inline SSL_CTX *connect_as(const struct made *made, const char *alpn)
 {
-    char error[TLS_ERROR_BYTES] = "";
+    char error[ERROR_BYTES] = "";
     SSL_CTX *context = tls_connect_context(ca_file.cert, made ? made->cert : NULL,
                                            made ? made->key : NULL, alpn, error);
 

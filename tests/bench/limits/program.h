@@ -30,7 +30,7 @@
 static inline void program_options(const char *name, const struct opt_table *table, void *options,
                                    const bool *help, int argc, char **argv)
 {
-    char error[OPT_ERROR_BYTES];
+    char error[ERROR_BYTES];
 
     if (opt_load(table, options, argc, argv, error)) {
         fprintf(stderr, "%s: %s\n", name, error);

@@ -189,7 +189,7 @@ static int measure(struct load *load)
 
 int main(int argc, char **argv)
 {
-    char error[REDIS_ERROR_BYTES] = "out of memory";
+    char error[ERROR_BYTES] = "out of memory";
     struct redis_options where = {0};
     redisContext *redis = NULL;
     struct options options = {0};

@@ -14,6 +14,9 @@
 
 #define DRAIN_POLL_MS 5
 
+/* Until the workers have sent their second GOAWAY, which tells the last stream that is served. */
+#define ANNOUNCE_MS 150
+
 void server_set_stage(struct server *server, enum worker_stage stage)
 {
     for (size_t i = 0; i < server->workers_running; i++)
@@ -36,16 +39,28 @@ static uint64_t open_streams(const struct server *server)
     return total;
 }
 
-/* Waits until no stream is open, at most until `deadline_ms`. False when a signal or the flusher
- * says that there is no point in waiting longer. */
-static bool wait_for_streams(struct server *server, uint64_t deadline_ms, int signal_fd)
+static uint64_t open_connections(const struct server *server)
+{
+    uint64_t total = 0;
+
+    for (size_t i = 0; i < server->worker_count; i++)
+        total += worker_connections(server->workers[i]);
+    return total;
+}
+
+/* Waits until no stream is open, and none is on its way: on a connection that is idle, a client may
+ * be about to begin one until `announced_ms`. At most until `deadline_ms`. False when a signal or
+ * the flusher says that there is no point in waiting longer. */
+static bool wait_for_streams(struct server *server, uint64_t announced_ms, uint64_t deadline_ms,
+                             int signal_fd)
 {
     struct pollfd fds[] = {
         {.fd = signal_fd, .events = POLLIN},
         {.fd = server->event_fd, .events = POLLIN},
     };
 
-    while (open_streams(server) && clock_now_ms() < deadline_ms) {
+    while (clock_now_ms() < deadline_ms &&
+           (open_streams(server) || (clock_now_ms() < announced_ms && open_connections(server)))) {
         if (poll(fds, 2, DRAIN_POLL_MS) > 0 && (fds[1].revents || signals_take_end(signal_fd)))
             return false;
     }
@@ -82,10 +97,10 @@ enum server_end server_drain(struct server *server, int signal_fd)
     acceptor_close(server->acceptor);
     server_set_stage(server, WORKER_DRAINING);
     /* 2. Streams end by themselves; a quarter of the time is kept for those that do not. */
-    if (!wait_for_streams(server, deadline - timeout / 4, signal_fd))
+    if (!wait_for_streams(server, start + ANNOUNCE_MS, deadline - timeout / 4, signal_fd))
         deadline = clock_now_ms();
     server_set_stage(server, WORKER_INTERRUPT);
-    if (!wait_for_streams(server, deadline, signal_fd))
+    if (!wait_for_streams(server, 0, deadline, signal_fd))
         deadline = clock_now_ms();
     /* 3. The last cut and the last commit, while the workers can still answer. */
     left = flusher_stop(server->flusher, deadline);

@@ -8,7 +8,7 @@ import pytest
 from harness import grpc_client
 from harness.env import PATIENCE, amount, wait_until
 from harness.grpc_client import OpenStream
-from harness.h2_raw import END_STREAM, Raw, full_frames
+from harness.h2_raw import END_STREAM, Raw, data, full_frames
 from harness.sender import add, assert_between, assert_same
 from harness.wire import framed_packets
 
@@ -36,6 +36,21 @@ def test_sigterm_lets_running_streams_end_and_exits_0(redis, tallyd, start_sende
     assert tallyd.stop() == 0
     assert sender.wait() == 0, sender.output  # each stream ended by itself, within the bound
     assert_same(redis.totals(), sender.acknowledged())
+
+
+def test_a_stream_on_its_way_at_sigterm_is_served(redis, tallyd):
+    """Its client was idle, and begins one before it has heard of the end."""
+    with Raw(tallyd.grpc_port) as client:
+        client.greet()
+        client.settle()
+        tallyd.terminate()
+        tallyd.wait_for_log("draining")
+        client.send(client.request(1), data(1, framed_packets(["d"]), END_STREAM))
+        client.read_to_the_end()
+        assert client.seen.field(1, "grpc-status") == "0"
+        assert [last for last, _ in client.seen.goaways][-1] == 1
+    assert tallyd.wait() == 0
+    assert_same(redis.totals(), {"d": 1})
 
 
 def test_sigterm_while_draining_refuses_new_work(redis, tallyd, closing):

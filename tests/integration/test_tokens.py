@@ -119,6 +119,7 @@ def test_two_authorizations_are_refused(start, file, first, second):
 
 def test_the_public_paths_are_what_the_option_says(start, file):
     tallyd = start(http_public="/metrics/prom,/devices/*,/readyz", ready=False)
+    wait_until(lambda: status(tallyd, "/readyz") == 200, "tallyd to be ready")
     for path, want in (("/metrics/prom", 200), ("/devices/x", 404), ("/metrics", 401),
                        ("/healthz", 401), ("/readyz", 200), ("/stats", 401), ("/", 200)):
         assert status(tallyd, path) == want, path

@@ -63,9 +63,9 @@ static void shake_hands(int fd, SSL *ssl, BIO *in, BIO *out)
 {
     while (SSL_do_handshake(ssl) != 1) {
         char bytes[16384];
-        ssize_t n;
+        ssize_t n = flush(fd, out) ? recv(fd, bytes, sizeof bytes, 0) : -1;
 
-        if (!flush(fd, out) || (n = recv(fd, bytes, sizeof bytes, 0)) <= 0)
+        if (n <= 0)
             die("handshake");
         BIO_write(in, bytes, (int)n);
     }

@@ -121,6 +121,7 @@ static long come_again(BIO *bio)
 
 /* Called before and after the socket is read (and written, and all else). */
 static long on_socket(BIO *bio, int operation, const char *bytes, size_t length, int argi,
+                      /* NOLINTNEXTLINE(readability-non-const-parameter): OpenSSL's type */
                       long argl, int result, size_t *processed)
 {
     struct tls_guard *guard = (struct tls_guard *)(void *)BIO_get_callback_arg(bio);

@@ -119,6 +119,8 @@ static int parse_name(const struct parser *parser, struct text word, struct toke
 
 static int parse_rights(const struct parser *parser, struct text word, struct token_entry *entry)
 {
+    unsigned rights = 0;
+
     while (word.length) {
         const char *comma = memchr(word.bytes, ',', word.length);
         struct text one = {word.bytes, comma ? (size_t)(comma - word.bytes) : word.length};
@@ -126,16 +128,16 @@ static int parse_rights(const struct parser *parser, struct text word, struct to
 
         for (size_t i = 0; i < TOKEN_RIGHTS; i++)
             right |= is_text(one, token_right_names[i].name) ? token_right_names[i].right : 0u;
-        if (!right || entry->rights & right || (comma && one.length + 1 == word.length))
+        if (!right || rights & right || (comma && one.length + 1 == word.length))
             break;
-        entry->rights |= right;
+        rights |= right;
         word.bytes += one.length + !!comma;
         word.length -= one.length + !!comma;
     }
-    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): add_entry() has set it */
-    if (word.length || !entry->rights)
+    if (word.length || !rights)
         return fail(parser, "after the name come rights: ingest, read or admin, each once, with "
                             "commas and no blanks between them");
+    entry->rights = rights;
     return 0;
 }
 
@@ -232,34 +234,38 @@ static int parse_fields(const struct parser *parser, struct text line, struct to
 
 /* ---- The file ------------------------------------------------------------------------------- */
 
-/* Appends an empty entry. */
-static int add_entry(struct parser *parser, struct token_entry **entry)
+/* Appends an empty entry. Returns NULL with `result` where there is no room. */
+static struct token_entry *add_entry(struct parser *parser, int *result)
 {
     struct token_file *file = parser->file;
+    struct token_entry *entry;
 
-    if (file->count == TOKEN_FILE_MAX_TOKENS)
-        return fail(parser, "more than %d tokens", TOKEN_FILE_MAX_TOKENS);
+    *result = -ENOMEM;
+    if (file->count == TOKEN_FILE_MAX_TOKENS) {
+        *result = fail(parser, "more than %d tokens", TOKEN_FILE_MAX_TOKENS);
+        return NULL;
+    }
     if (file->count == parser->room) {
         size_t room = parser->room ? 2 * parser->room : 16;
         struct token_entry *entries = realloc(file->entries, room * sizeof *entries);
 
         if (!entries)
-            return -ENOMEM;
+            return NULL;
         file->entries = entries;
         parser->room = room;
     }
-    *entry = &file->entries[file->count];
-    **entry = (struct token_entry){.max_devices = TOKEN_FILE_NO_LIMIT, .line = parser->line};
-    (*entry)->prefix = calloc(1, TOKEN_FILE_PREFIX_BYTES + 1);
-    if (!(*entry)->prefix)
-        return -ENOMEM;
+    entry = &file->entries[file->count];
+    *entry = (struct token_entry){.max_devices = TOKEN_FILE_NO_LIMIT, .line = parser->line};
+    entry->prefix = calloc(1, TOKEN_FILE_PREFIX_BYTES + 1);
+    if (!entry->prefix)
+        return NULL;
     file->count++;
-    return 0;
+    return entry;
 }
 
 static int parse_line(struct parser *parser, struct text line)
 {
-    struct token_entry *entry = NULL;
+    struct token_entry *entry;
     struct text name;
     int result;
 
@@ -276,7 +282,10 @@ static int parse_line(struct parser *parser, struct text line)
         if ((byte < ' ' && byte != '\t') || byte == 0x7f)
             return fail(parser, "a byte that is neither text nor a blank");
     }
-    if ((result = add_entry(parser, &entry)) || (result = parse_name(parser, name, entry)) ||
+    entry = add_entry(parser, &result);
+    if (!entry)
+        return result;
+    if ((result = parse_name(parser, name, entry)) ||
         (result = parse_rights(parser, take_word(&line), entry)))
         return result;
     return parse_fields(parser, line, entry);

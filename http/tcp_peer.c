@@ -34,8 +34,8 @@ bool tcp_peer_read(int fd, uint64_t own_port, struct tcp_peer *peer)
     return true;
 }
 
-int tcp_peer_each(uint64_t own_port, void found(void *context, int fd, const struct tcp_peer *peer),
-                  void *context)
+int tcp_peer_each(uint64_t own_port,
+                  void (*found)(void *context, int fd, const struct tcp_peer *peer), void *context)
 {
     DIR *descriptors = opendir("/proc/self/fd");
     const struct dirent *entry;

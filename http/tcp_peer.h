@@ -19,7 +19,8 @@ bool tcp_peer_read(int fd, uint64_t own_port, struct tcp_peer *peer);
 
 /* Calls `found` for each descriptor of this process that is a connection to our port, which others
  * may close at any time. Returns 0 or a negative errno: nothing could be looked at. */
-int tcp_peer_each(uint64_t own_port, void found(void *context, int fd, const struct tcp_peer *peer),
+int tcp_peer_each(uint64_t own_port,
+                  void (*found)(void *context, int fd, const struct tcp_peer *peer),
                   void *context) MUST_CHECK;
 
 bool tcp_peer_is_equal(const struct tcp_peer *a, const struct tcp_peer *b);

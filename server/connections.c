@@ -85,9 +85,9 @@ void connections_end_all(struct connections *connections)
         connections_end(connections, c);
 }
 
-/* True when a costly connection has to wait: because of the others, or because the
- * one of its kind that waits longest is to come first in this round. If that one is gone, nobody's
- * turn comes, once; so each of n that want theirs has it after n rounds in which there is time. */
+/* True when a costly connection has to wait: because of the others, or because the one of its kind
+ * that waits longest is to come first in this round. If that one is gone, nobody's turn comes,
+ * once; so each of n that want theirs has it after n rounds in which there is time. */
 static bool is_held_back(const struct connections *connections,
                          const struct connection_links *links)
 {

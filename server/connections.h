@@ -25,8 +25,8 @@ struct connections {
     struct connection *due;     /* of them, those whose turn is in this round */
     struct connection *sweep;   /* whose calls are ticked next; NULL: all were */
 
-    /* See connections.c: whose turn it is, of the costly ones. Turns are numbered from
-     * 1, and each waits with the number of its last. */
+    /* See connections.c: whose turn it is, of the costly ones. Turns are numbered from 1, and each
+     * waits with the number of its last. */
     uint64_t owed_ns, turns;
     uint64_t first_turn;      /* whoever has it is to come first in this round; 0: nobody is */
     uint64_t next_first_turn; /* in the next one */

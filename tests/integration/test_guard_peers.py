@@ -119,7 +119,7 @@ def test_a_peer_that_does_not_read_is_cut_off(redis, start_tallyd, start_sender)
                     stream += 2
             except OSError:
                 time.sleep(0.1)
-        assert memory(tallyd) < before + 128 * MIB * PATIENCE  # 65,536 calls that wait, of 1 KB each
+        assert memory(tallyd) < before + 96 * MIB * PATIENCE  # 65,536 calls that wait, of 1 KB each
     bystander.assert_well()
     assert_back_to_normal(tallyd)
 

@@ -13,6 +13,7 @@ from harness.tallyd import assert_balance
 MIB = 1 << 20
 LIMIT = 28 * MIB
 SLACK = 32 * MIB  # what may come between two looks, and what was asked for before
+RATE = 350_000
 OVERFLOW = "__overflow__"
 
 pytestmark = pytest.mark.skipif(SANITIZED, reason="a sanitizer's memory is not the server's")
@@ -32,7 +33,8 @@ def test_new_devices_go_to_overflow_and_totals_stay_exact(redis, start_tallyd, s
     n = amount(700_000, 10_000_000)
     before = start_sender(tallyd.target, n=10_000, devices=100, id_prefix="known-")
     assert before.wait() == 0, before.output
-    attack = start_sender(tallyd.target, n=n, devices=n, streams=4)
+    # Slow enough for tallyd, which looks ten times a second, to see its memory grow.
+    attack = start_sender(tallyd.target, n=n, devices=n, streams=4, rate=RATE)
     most = 0
     while attack.process.poll() is None:
         most = max(most, resident_bytes(tallyd))

@@ -1,8 +1,9 @@
 /*
  * How many connections each peer address has, or each network of such (common/network.h).
  *
- * A table is one thread's: main's for gRPC, the front's for HTTP. A count of it travels with the
- * connection: its thread takes it, and whoever closes the connection gives it back, on any thread.
+ * A table is one thread's: main's for gRPC, the TLS proxy's for HTTP. A count of it travels with
+ * the connection: its thread takes it, and whoever closes the connection gives it back, on any
+ * thread.
  */
 #ifndef TALLYD_COMMON_ADDRESS_TABLE_H
 #define TALLYD_COMMON_ADDRESS_TABLE_H

@@ -2,30 +2,30 @@
  * since shuts those out who have shown nothing. */
 #include "http/caller.h"
 
-#include "http/front.h"
 #include "http/http.h"
 #include "http/reply.h"
 #include "http/request.h"
+#include "http/tls_proxy.h"
 
 #include <civetweb.h>
 
-static enum front_caller find_out(const struct request *request)
+static enum tls_proxy_caller find_out(const struct request *request)
 {
-    return front_caller(request->shared->front,
-                        mg_get_request_info(request->connection)->remote_port);
+    return tls_proxy_caller(request->shared->tls_proxy,
+                            mg_get_request_info(request->connection)->remote_port);
 }
 
-bool caller_is_welcome(const struct request *request)
+bool caller_bypasses_tls(const struct request *request)
 {
-    return !request->shared->front || find_out(request) != FRONT_STRANGER;
+    return request->shared->tls_proxy && find_out(request) == TLS_PROXY_NONE;
 }
 
 int caller_admit(struct request *request)
 {
     const struct http_shared *shared = request->shared;
 
-    if (!shared->front || !tls_asks_clients(shared->options->tls) ||
-        find_out(request) == FRONT_VERIFIED)
+    if (!shared->tls_proxy || !tls_asks_clients(shared->options->tls) ||
+        find_out(request) == TLS_PROXY_VERIFIED)
         return 0;
     return reply_problem(request, 403,
                          "a client certificate is needed, signed by who --tls-client-ca says");

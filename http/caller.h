@@ -8,9 +8,9 @@
 
 struct request;
 
-/* False for a request that did not come by the way of all others: with TLS civetweb's own port can
- * be reached from this host, and nothing is served there. Called by: http. */
-bool caller_is_welcome(const struct request *request);
+/* True for a request that did not come through the TLS proxy although there is one: civetweb's own
+ * port can be reached from this host then, and nothing is served there. Called by: http. */
+bool caller_bypasses_tls(const struct request *request);
 
 /* Lets a request for what is not public in, or answers it: with a client CA, 403 for a client that
  * has shown no certificate (one that has shown a wrong one is not connected). Returns 0 or the

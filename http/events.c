@@ -20,13 +20,13 @@
 #include "common/log.h"
 #include "common/thread.h"
 #include "http/auth.h"
+#include "http/events_tick.h"
 #include "http/http.h"
 #include "http/peer_socket.h"
 #include "http/reader.h"
 #include "http/reply.h"
 #include "http/request.h"
 #include "http/text_buffer.h"
-#include "http/tick.h"
 #include "http/top_table.h"
 
 #include <errno.h>
@@ -57,7 +57,7 @@ struct events {
     pthread_mutex_t lock;
     pthread_cond_t wanted;    /* the first listener came, or `stopping` */
     pthread_cond_t published; /* a tick was, or `stopping` */
-    struct tick *tick;        /* the newest; NULL while nobody listens */
+    struct events_tick *tick; /* the newest; NULL while nobody listens */
     struct listener *listeners;
     size_t count; /* of listeners */
     bool stopping;
@@ -69,23 +69,23 @@ struct events {
 /* ---- Ticks ---------------------------------------------------------------------------------- */
 
 /* Lets go of a tick, or of NULL; under the lock. Returns what the caller then frees. */
-static struct tick *let_go(struct tick *tick)
+static struct events_tick *let_go(struct events_tick *tick)
 {
     return tick && --tick->holders == 0 ? tick : NULL;
 }
 
-static void release(struct events *events, struct tick *tick)
+static void release(struct events *events, struct events_tick *tick)
 {
     pthread_mutex_lock(&events->lock);
     tick = let_go(tick);
     pthread_mutex_unlock(&events->lock);
-    tick_destroy(tick);
+    events_tick_destroy(tick);
 }
 
 /* Makes `tick` the newest, unless nobody listens any more: who comes later shall get newer ones. */
-static void publish(struct events *events, struct tick *tick)
+static void publish(struct events *events, struct events_tick *tick)
 {
-    struct tick *old = tick;
+    struct events_tick *old = tick;
 
     pthread_mutex_lock(&events->lock);
     if (events->count) {
@@ -95,21 +95,21 @@ static void publish(struct events *events, struct tick *tick)
     }
     old = let_go(old);
     pthread_mutex_unlock(&events->lock);
-    tick_destroy(old);
+    events_tick_destroy(old);
 }
 
 /* Renders the next tick; NULL when memory is short, and the last one remains what it was. */
-static struct tick *make_tick(struct events *events, const struct reader_answer *answer)
+static struct events_tick *make_tick(struct events *events, const struct reader_answer *answer)
 {
     bool there = answer->result == COUNT_SOURCE_OK;
     const struct top_table *before = &events->tables[events->ticks % 2];
     struct top_table *table = &events->tables[(events->ticks + 1) % 2];
-    struct tick *tick;
+    struct events_tick *tick;
 
     if (top_table_fill(table, there ? reading_snapshot(answer->reading) : NULL,
                        there ? reading_gained_ms(answer->reading) : 0))
         return NULL;
-    tick = tick_create(events->shared, answer, table, before);
+    tick = events_tick_create(events->shared, answer, table, before);
     if (!tick)
         return NULL;
     tick->number = ++events->ticks;
@@ -168,7 +168,7 @@ static void *run(void *argument)
 
     while (wait_until_due(events, due_ms)) {
         struct reader_answer answer;
-        struct tick *tick;
+        struct events_tick *tick;
 
         due_ms = clock_now_ms() + TICK_MS;
         look(events, &answer);
@@ -270,7 +270,7 @@ static bool join(struct events *events, struct listener *listener)
 static void leave(struct events *events, const struct listener *listener)
 {
     struct listener **link = &events->listeners;
-    struct tick *old = NULL;
+    struct events_tick *old = NULL;
 
     pthread_mutex_lock(&events->lock);
     while (*link != listener)
@@ -281,7 +281,7 @@ static void leave(struct events *events, const struct listener *listener)
         events->tick = NULL;
     }
     pthread_mutex_unlock(&events->lock);
-    tick_destroy(old);
+    events_tick_destroy(old);
 }
 
 /* Makes the listener's socket known to events_stop(), and the kernel hold little of what goes
@@ -302,9 +302,9 @@ static void prepare_socket(struct events *events, struct listener *listener,
 }
 
 /* Waits for a tick other than number `last` and takes it; NULL to stop. */
-static struct tick *next_tick(struct events *events, uint64_t last)
+static struct events_tick *next_tick(struct events *events, uint64_t last)
 {
-    struct tick *tick = NULL;
+    struct events_tick *tick = NULL;
 
     pthread_mutex_lock(&events->lock);
     while (!events->stopping && (!events->tick || events->tick->number == last))
@@ -320,7 +320,7 @@ static struct tick *next_tick(struct events *events, uint64_t last)
 static int send_history(struct request *request)
 {
     struct text_buffer text = {0};
-    int error = tick_render_history(&text, request->shared->rates);
+    int error = events_tick_render_history(&text, request->shared->rates);
 
     if (!error)
         error = reply_endless_send(request, text.bytes, text.length);
@@ -332,7 +332,7 @@ static int send_history(struct request *request)
 static void send_ticks(struct request *request, struct events *events)
 {
     uint64_t last = 0;
-    struct tick *tick;
+    struct events_tick *tick;
     int error = 0;
 
     while (!error && auth_holds(request) && (tick = next_tick(events, last))) {

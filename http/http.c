@@ -12,18 +12,18 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/thread.h"
+#include "http/connection_limiter.h"
 #include "http/count_source.h"
 #include "http/events.h"
-#include "http/front.h"
 #include "http/health.h"
-#include "http/knock.h"
+#include "http/listener_wake.h"
 #include "http/lookup.h"
 #include "http/rates.h"
 #include "http/reader.h"
 #include "http/request.h"
 #include "http/responses.h"
 #include "http/router.h"
-#include "http/warden.h"
+#include "http/tls_proxy.h"
 
 #include <civetweb.h>
 #include <errno.h>
@@ -61,7 +61,7 @@ static int on_connection(const struct mg_connection *connection, void **data)
     const struct http_server *server = mg_get_user_data(mg_get_context(connection));
 
     (void)data;
-    warden_note_opened(server->shared.warden);
+    connection_limiter_note_opened(server->shared.limiter);
     return 0;
 }
 
@@ -69,7 +69,7 @@ static void on_closed(const struct mg_connection *connection)
 {
     const struct http_server *server = mg_get_user_data(mg_get_context(connection));
 
-    warden_note_closed(server->shared.warden);
+    connection_limiter_note_closed(server->shared.limiter);
 }
 
 static int on_request(struct mg_connection *connection)
@@ -77,9 +77,9 @@ static int on_request(struct mg_connection *connection)
     const struct http_server *server = mg_get_user_data(mg_get_context(connection));
     int status, port = mg_get_request_info(connection)->remote_port;
 
-    warden_note_request(server->shared.warden, port);
+    connection_limiter_note_request(server->shared.limiter, port);
     status = router_handle(connection, &server->shared);
-    warden_note_answered(server->shared.warden, port);
+    connection_limiter_note_answered(server->shared.limiter, port);
     return status;
 }
 
@@ -218,10 +218,10 @@ static int start_civetweb(struct http_server *server, char error[ERROR_BYTES])
 /* With TLS: opens the port, which civetweb then does not. Returns 0 or a negative errno with
  * `error`.
  */
-static int create_front(struct http_server *server, char error[ERROR_BYTES])
+static int create_tls_proxy(struct http_server *server, char error[ERROR_BYTES])
 {
     const struct http_options *options = &server->options;
-    struct front_options front = {
+    struct tls_proxy_options proxy = {
         .bind = options->bind,
         .port = options->port,
         .handshake_timeout_ms = options->handshake_timeout_ms,
@@ -232,27 +232,27 @@ static int create_front(struct http_server *server, char error[ERROR_BYTES])
 
     if (!options->tls)
         return 0;
-    front.context = tls_context(options->tls, "http/1.1", false, false);
-    if (!front.context) {
+    proxy.context = tls_context(options->tls, "http/1.1", false, false);
+    if (!proxy.context) {
         snprintf(error, ERROR_BYTES, "HTTP cannot start: %s", strerror(ENOMEM));
         return -ENOMEM;
     }
-    server->shared.front = front_create(&front, error);
-    return server->shared.front ? 0 : -EADDRINUSE;
+    server->shared.tls_proxy = tls_proxy_create(&proxy, error);
+    return server->shared.tls_proxy ? 0 : -EADDRINUSE;
 }
 
-/* Leads the front to the port that civetweb got. */
-static int start_front(struct http_server *server, char error[ERROR_BYTES])
+/* Leads the proxy to the port that civetweb got. */
+static int start_tls_proxy(struct http_server *server, char error[ERROR_BYTES])
 {
     struct mg_server_port port;
     int result;
 
-    if (!server->shared.front)
+    if (!server->shared.tls_proxy)
         return 0;
     result = mg_get_server_ports(server->civetweb, 1, &port) == 1 ? 0 : -EIO;
     if (!result) {
         server->port = (uint64_t)port.port;
-        result = front_start(server->shared.front, (uint16_t)port.port);
+        result = tls_proxy_start(server->shared.tls_proxy, (uint16_t)port.port);
     }
     if (!result)
         return 0;
@@ -261,9 +261,10 @@ static int start_front(struct http_server *server, char error[ERROR_BYTES])
     return result;
 }
 
-static int start_warden(struct http_server *server, char error[ERROR_BYTES])
+static int start_connection_limiter(struct http_server *server, char error[ERROR_BYTES])
 {
-    int result = warden_start(server->shared.warden, server->port, server->shared.front);
+    int result =
+        connection_limiter_start(server->shared.limiter, server->port, server->shared.tls_proxy);
 
     if (!result)
         return 0;
@@ -277,9 +278,9 @@ static int create_shared(struct http_server *server)
 {
     struct http_options *options = &server->options;
     struct http_shared *shared = &server->shared;
-    const struct warden_options warden = {
+    const struct connection_limiter_options limiter = {
         .threads = options->connections,
-        .per_address = options->tls ? 0 : options->connections_per_address, /* the front's then */
+        .per_address = options->tls ? 0 : options->connections_per_address, /* the proxy's then */
         .stall_timeout_ms = options->stall_timeout_ms,
     };
 
@@ -299,8 +300,8 @@ static int create_shared(struct http_server *server)
     shared->rates = rates_create(options->workers, options->worker_count);
     if (!shared->rates)
         return -errno;
-    shared->warden = warden_create(&warden);
-    if (!shared->warden)
+    shared->limiter = connection_limiter_create(&limiter);
+    if (!shared->limiter)
         return -ENOMEM;
     shared->events = events_create(shared);
     return shared->events ? 0 : -errno;
@@ -310,8 +311,8 @@ static void destroy(struct http_server *server)
 {
     struct http_shared *shared = &server->shared;
 
-    warden_destroy(shared->warden); /* it asks the front for names */
-    front_destroy(shared->front);
+    connection_limiter_destroy(shared->limiter); /* it asks the proxy for names */
+    tls_proxy_destroy(shared->tls_proxy);
     events_destroy(shared->events);
     rates_destroy(shared->rates);
     reader_destroy(shared->reader);
@@ -349,8 +350,9 @@ struct http_server *http_start(const struct http_options *options, char error[ER
         snprintf(error, ERROR_BYTES, "HTTP cannot start: %s", strerror(-result));
         goto err;
     }
-    if (create_front(server, error) || render_address(server, error) ||
-        start_civetweb(server, error) || start_front(server, error) || start_warden(server, error))
+    if (create_tls_proxy(server, error) || render_address(server, error) ||
+        start_civetweb(server, error) || start_tls_proxy(server, error) ||
+        start_connection_limiter(server, error))
         goto err;
     return server;
 
@@ -361,15 +363,15 @@ err:
 
 void http_stop(struct http_server *server)
 {
-    struct knock *knock;
+    struct listener_wake *wake;
 
     thread_assert_role(THREAD_MAIN);
     if (!server)
         return;
     events_stop(server->shared.events);
     reader_stop(server->shared.reader);
-    knock = knock_start(server->host, server->port);
+    wake = listener_wake_start(server->host, server->port);
     mg_stop(server->civetweb);
-    knock_stop(knock);
+    listener_wake_stop(wake);
     destroy(server);
 }

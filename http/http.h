@@ -64,7 +64,7 @@ struct http_options {
     uint64_t handshake_timeout_ms;
     uint64_t connections_per_address;
     struct hash_key hash_key;  /* random */
-    uint64_t stall_timeout_ms; /* see http/warden.h */
+    uint64_t stall_timeout_ms; /* see http/connection_limiter.h */
 };
 
 /* Reads a list of public paths, as http_options has it, and forgets it. Returns 0, or -EINVAL with

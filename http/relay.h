@@ -3,7 +3,7 @@
  * handshake, then bytes both ways until both sides are done. Nothing here blocks; what waits on one
  * side is bounded, and holds up the other.
  *
- * Thread: http, the one of http/front.c.
+ * Thread: http, the one of http/tls_proxy.c.
  */
 #ifndef TALLYD_HTTP_RELAY_H
 #define TALLYD_HTTP_RELAY_H

@@ -11,8 +11,8 @@
 
 #define REQUEST_HEADERS_BYTES 2048
 
+struct connection_limiter;
 struct events;
-struct front;
 struct health;
 struct http_options;
 struct lookup;
@@ -21,7 +21,7 @@ struct mg_connection;
 struct rates;
 struct reader;
 struct response_counts;
-struct warden;
+struct tls_proxy;
 
 /* What all requests share; it outlives them. */
 struct http_shared {
@@ -31,8 +31,8 @@ struct http_shared {
     struct rates *rates;   /* packets a second, over the last minutes */
     struct events *events; /* the listeners of /events */
     struct health *health;
-    struct warden *warden;             /* of connections */
-    struct front *front;               /* through which all come; NULL: no TLS */
+    struct connection_limiter *limiter;
+    struct tls_proxy *tls_proxy;       /* through which all come; NULL: no TLS */
     struct response_counts *responses; /* by status */
     uint64_t etag_seed;                /* random, so that no ETag outlives the process */
     uint64_t started_ms;               /* by clock_now_ms() */

@@ -243,10 +243,10 @@ int router_handle(struct mg_connection *connection, const struct http_shared *sh
     thread_assert_role(THREAD_HTTP);
     if (!request.keep_alive)
         mg_disable_connection_keep_alive(connection);
-    if (caller_is_welcome(&request))
-        status = answer(&request, info);
-    else
+    if (caller_bypasses_tls(&request))
         status = reply_problem(&request, 403, "HTTP is not served here, but with TLS, elsewhere");
+    else
+        status = answer(&request, info);
     responses_note(shared->responses, status);
     return status;
 }

@@ -11,16 +11,16 @@
 #include "common/balance.h"
 #include "common/compiler.h"
 #include "common/stats.h"
+#include "http/connection_limiter.h"
 #include "http/events.h"
 #include "http/exposition.h"
-#include "http/front.h"
 #include "http/http.h"
 #include "http/peer_metrics.h"
 #include "http/reader.h"
 #include "http/request.h"
 #include "http/responses.h"
+#include "http/tls_proxy.h"
 #include "http/token_metrics.h"
-#include "http/warden.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -212,7 +212,7 @@ static void write_state(struct exposition *e, const struct http_options *options
 
 static void write_http(struct exposition *e, const struct http_shared *shared)
 {
-    const struct warden_figures figures = warden_figures(shared->warden);
+    const struct connection_limiter_figures figures = connection_limiter_figures(shared->limiter);
 
     exposition_family(e, "tallyd_http_responses", EXPOSITION_COUNTER,
                       "HTTP answers, by their status.");
@@ -235,10 +235,12 @@ static void write_http(struct exposition *e, const struct http_shared *shared)
         "HTTP connections over TLS that were closed before a request: the handshake "
         "failed or took too long, their address had too many, or memory or descriptors "
         "were short.");
-    exposition_labelled(e, "reason", "tls", front_refused(shared->front, FRONT_REFUSED_TLS));
+    exposition_labelled(e, "reason", "tls",
+                        tls_proxy_refused(shared->tls_proxy, TLS_PROXY_REFUSED_TLS));
     exposition_labelled(e, "reason", "address",
-                        front_refused(shared->front, FRONT_REFUSED_ADDRESS));
-    exposition_labelled(e, "reason", "short", front_refused(shared->front, FRONT_REFUSED_SHORT));
+                        tls_proxy_refused(shared->tls_proxy, TLS_PROXY_REFUSED_ADDRESS));
+    exposition_labelled(e, "reason", "short",
+                        tls_proxy_refused(shared->tls_proxy, TLS_PROXY_REFUSED_SHORT));
 }
 
 static void write_snapshot(struct exposition *e, struct reader *reader)

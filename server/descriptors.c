@@ -9,7 +9,7 @@
 #define FDS_A_WORKER 5 /* epoll, eventfds, its inbox */
 
 /* Of HTTP, for each connection that is served at once: its socket and that of one that waits for a
- * thread. With TLS there is a front, which has two sockets more for each: the client's and its own
+ * thread. With TLS there is a proxy, which has two sockets more for each: the client's and its own
  * to civetweb. */
 #define HTTP_FDS     2
 #define HTTP_TLS_FDS 6

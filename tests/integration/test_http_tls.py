@@ -181,7 +181,7 @@ def test_events_come_at_once(over_tls):
     connection.close()
 
 
-def test_the_port_behind_serves_nobody_but_the_front(over_tls):
+def test_the_port_behind_serves_nobody_but_the_proxy(over_tls):
     """civetweb's own port, as any process of this host could find it."""
     (port,) = own_ports(over_tls) - {over_tls.http_port, over_tls.grpc_port}
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)

@@ -1,6 +1,6 @@
-/* Which connections the warden shuts, of real sockets whose server does nothing. */
+/* Which connections the limiter shuts, of real sockets whose server does nothing. */
 #include "common/thread.h"
-#include "http/warden.h"
+#include "http/connection_limiter.h"
 #include "tests/unit/unit.h"
 
 #include <arpa/inet.h>
@@ -19,7 +19,7 @@ struct pair {
 };
 
 struct place {
-    struct warden *warden;
+    struct connection_limiter *limiter;
     int listener;
     uint16_t port;
 };
@@ -34,26 +34,26 @@ static struct sockaddr_in address_of(const char *host, uint16_t port)
 
 static struct place start(void)
 {
-    const struct warden_options options = {
+    const struct connection_limiter_options options = {
         .threads = 100, .per_address = PER_ADDRESS, .stall_timeout_ms = 600000};
     struct sockaddr_in address = address_of("127.0.0.1", 0);
     socklen_t length = sizeof address;
-    struct place place = {.warden = warden_create(&options),
+    struct place place = {.limiter = connection_limiter_create(&options),
                           .listener = socket(AF_INET, SOCK_STREAM, 0)};
 
-    assert_non_null(place.warden);
+    assert_non_null(place.limiter);
     assert_int_equal(bind(place.listener, (struct sockaddr *)&address, length), 0);
     assert_int_equal(listen(place.listener, 100), 0);
     assert_int_equal(getsockname(place.listener, (struct sockaddr *)&address, &length), 0);
     place.port = ntohs(address.sin_port);
-    assert_int_equal(warden_start(place.warden, place.port, NULL), 0);
-    warden_note_opened(place.warden); /* else there is nothing to look at */
+    assert_int_equal(connection_limiter_start(place.limiter, place.port, NULL), 0);
+    connection_limiter_note_opened(place.limiter); /* else there is nothing to look at */
     return place;
 }
 
 static void stop(struct place *place)
 {
-    warden_destroy(place->warden);
+    connection_limiter_destroy(place->limiter);
     close(place->listener);
 }
 
@@ -87,12 +87,13 @@ static void wait_for_shut(const struct place *place, uint64_t count)
 {
     const struct timespec moment = {.tv_nsec = 10000000};
 
-    for (int i = 0; i < PATIENCE && warden_figures(place->warden).shut_address < count; i++)
+    for (int i = 0; i < PATIENCE && connection_limiter_figures(place->limiter).shut_address < count;
+         i++)
         nanosleep(&moment, NULL);
-    assert_int_equal(warden_figures(place->warden).shut_address, count);
+    assert_int_equal(connection_limiter_figures(place->limiter).shut_address, count);
 }
 
-/* As many of an address as there may be, that the warden has seen: it shut one more. */
+/* As many of an address as there may be, that the limiter has seen: it shut one more. */
 static void fill(const struct place *place, const char *host, struct pair pairs[PER_ADDRESS])
 {
     struct pair all[PER_ADDRESS + 1];

@@ -1,13 +1,14 @@
 /*
- * TLS in front of civetweb, which listens on a port of this host's own then. A thread shakes hands
- * with those who connect and carries their bytes (http/relay.h); civetweb sees plain HTTP.
+ * A proxy that ends TLS before civetweb, which then listens on a port of this host's own. A thread
+ * shakes hands with those who connect and carries their bytes (http/relay.h); civetweb sees plain
+ * HTTP.
  *
  * civetweb can speak TLS itself, but not everywhere: Debian 12's is built for functions of OpenSSL
  * 1.1 that its OpenSSL 3 lacks, and never finds its libraries without their development package.
  * Here HTTP has the same TLS as gRPC, and a client that is slow to shake hands holds no thread.
  */
-#ifndef TALLYD_HTTP_FRONT_H
-#define TALLYD_HTTP_FRONT_H
+#ifndef TALLYD_HTTP_TLS_PROXY_H
+#define TALLYD_HTTP_TLS_PROXY_H
 
 #include "common/compiler.h"
 #include "common/hash.h"
@@ -20,8 +21,8 @@
 
 struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
 
-/* Everything is borrowed and must outlive the front. */
-struct front_options {
+/* Everything is borrowed and must outlive the proxy. */
+struct tls_proxy_options {
     const char *bind; /* an IPv4 or IPv6 address; "::" is IPv4 as well */
     uint64_t port;
     struct ssl_ctx_st *context;
@@ -31,42 +32,44 @@ struct front_options {
     struct hash_key hash_key; /* random */
 };
 
-struct front;
+struct tls_proxy;
 
 /* Opens the port; nobody is served yet. Returns NULL with a one-line reason in `error`. Called by:
  * main. */
-struct front *front_create(const struct front_options *options, char error[ERROR_BYTES]) MUST_CHECK;
+struct tls_proxy *tls_proxy_create(const struct tls_proxy_options *options,
+                                   char error[ERROR_BYTES]) MUST_CHECK;
 
 /* Starts to serve, by the plain HTTP that listens on `backend_port` of 127.0.0.1. Returns 0 or a
  * negative errno. Called by: main. */
-int front_start(struct front *front, uint16_t backend_port) MUST_CHECK;
+int tls_proxy_start(struct tls_proxy *proxy, uint16_t backend_port) MUST_CHECK;
 
 /* Gives the last answers of the backend, which has stopped, a moment to go out, closes all, and
  * frees it. NULL does nothing. Called by: main. */
-void front_destroy(struct front *front);
+void tls_proxy_destroy(struct tls_proxy *proxy);
 
-enum front_caller {
-    FRONT_STRANGER, /* did not come through the front */
-    FRONT_CLIENT,
-    FRONT_VERIFIED, /* has shown a certificate, and it was verified */
+enum tls_proxy_caller {
+    TLS_PROXY_NONE, /* nobody: a connection that did not come through the proxy */
+    TLS_PROXY_CLIENT,
+    TLS_PROXY_VERIFIED, /* has shown a certificate, and it was verified */
 };
 
 /* Who is behind a connection that the backend sees coming from `port` of 127.0.0.1. Called by:
  * http, while it serves that connection. */
-enum front_caller front_caller(const struct front *front, int port);
+enum tls_proxy_caller tls_proxy_caller(const struct tls_proxy *proxy, int port);
 
 /* Writes the address of who is behind such a port, as network_name_address() does. Returns false,
  * and writes nothing, when nobody is. Any thread. */
-bool front_name_client(struct front *front, int port, char name[NETWORK_NAME_BYTES]) MUST_CHECK;
+bool tls_proxy_name_client(struct tls_proxy *proxy, int port,
+                           char name[NETWORK_NAME_BYTES]) MUST_CHECK;
 
-enum front_refusal {
-    FRONT_REFUSED_TLS,     /* TLS failed, or the handshake was not ended in time */
-    FRONT_REFUSED_ADDRESS, /* its address had too many connections */
-    FRONT_REFUSED_SHORT,   /* memory or descriptors were short */
-    FRONT_REFUSALS
+enum tls_proxy_refusal {
+    TLS_PROXY_REFUSED_TLS,     /* TLS failed, or the handshake was not ended in time */
+    TLS_PROXY_REFUSED_ADDRESS, /* its address had too many connections */
+    TLS_PROXY_REFUSED_SHORT,   /* memory or descriptors were short */
+    TLS_PROXY_REFUSALS
 };
 
-/* How many connections were closed for a reason; 0 when `front` is NULL. Any thread. */
-uint64_t front_refused(const struct front *front, enum front_refusal reason);
+/* How many connections were closed for a reason; 0 when `proxy` is NULL. Any thread. */
+uint64_t tls_proxy_refused(const struct tls_proxy *proxy, enum tls_proxy_refusal reason);
 
 #endif

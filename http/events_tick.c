@@ -1,5 +1,5 @@
-/* See tick.h: the names and the framing of the events. */
-#include "http/tick.h"
+/* See events_tick.h: the names and the framing of the events. */
+#include "http/events_tick.h"
 
 #include "http/pipeline.h"
 #include "http/rates.h"
@@ -30,20 +30,22 @@ static int render_top(struct text_buffer *text, const struct top_table *table,
     return text_buffer_end(text);
 }
 
-struct tick *tick_create(const struct http_shared *shared, const struct reader_answer *answer,
-                         const struct top_table *table, const struct top_table *before)
+struct events_tick *events_tick_create(const struct http_shared *shared,
+                                       const struct reader_answer *answer,
+                                       const struct top_table *table,
+                                       const struct top_table *before)
 {
-    struct tick *tick = calloc(1, sizeof *tick);
+    struct events_tick *tick = calloc(1, sizeof *tick);
 
     if (tick && render_summary(&tick->summary, shared, answer) == 0 &&
         render_top(&tick->whole, table, NULL) == 0 &&
         render_top(&tick->changed, table, before) == 0)
         return tick;
-    tick_destroy(tick);
+    events_tick_destroy(tick);
     return NULL;
 }
 
-void tick_destroy(struct tick *tick)
+void events_tick_destroy(struct events_tick *tick)
 {
     if (!tick)
         return;
@@ -53,7 +55,7 @@ void tick_destroy(struct tick *tick)
     free(tick);
 }
 
-int tick_render_history(struct text_buffer *text, struct rates *rates)
+int events_tick_render_history(struct text_buffer *text, struct rates *rates)
 {
     double seconds[RATES_HISTORY_S];
     size_t length = rates_history(rates, seconds);

@@ -1,5 +1,5 @@
-/* See knock.h. To connect to the any-address is to connect to this host. */
-#include "http/knock.h"
+/* See listener_wake.h. To connect to the any-address is to connect to this host. */
+#include "http/listener_wake.h"
 
 #include "common/thread.h"
 
@@ -16,21 +16,21 @@
 
 #define INTERVAL_MS 10
 
-struct knock {
+struct listener_wake {
     const char *host;
     char port[24];
     pthread_t thread;
     atomic_bool stop;
 };
 
-static void knock_once(const struct addrinfo *address)
+static void connect_once(const struct addrinfo *address)
 {
     int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
         return;
     if (connect(fd, address->ai_addr, address->ai_addrlen) < 0) {
-        /* It is under way, which is enough, or the door is closed already. */
+        /* It is under way, which is enough, or the port is closed already. */
     }
     close(fd);
 }
@@ -39,38 +39,38 @@ static void *run(void *argument)
 {
     static const struct timespec interval = {.tv_nsec = INTERVAL_MS * 1000000L};
     struct addrinfo hints = {.ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM};
-    struct knock *knock = argument;
+    struct listener_wake *wake = argument;
     struct addrinfo *addresses;
 
-    if (getaddrinfo(knock->host, knock->port, &hints, &addresses) != 0)
+    if (getaddrinfo(wake->host, wake->port, &hints, &addresses) != 0)
         return NULL;
-    while (!atomic_load(&knock->stop)) {
-        knock_once(addresses);
+    while (!atomic_load(&wake->stop)) {
+        connect_once(addresses);
         nanosleep(&interval, NULL);
     }
     freeaddrinfo(addresses);
     return NULL;
 }
 
-struct knock *knock_start(const char *host, uint64_t port)
+struct listener_wake *listener_wake_start(const char *host, uint64_t port)
 {
-    struct knock *knock = calloc(1, sizeof *knock);
+    struct listener_wake *wake = calloc(1, sizeof *wake);
 
-    if (!knock)
+    if (!wake)
         return NULL;
-    knock->host = host;
-    snprintf(knock->port, sizeof knock->port, "%" PRIu64, port);
-    if (thread_start(&knock->thread, THREAD_HTTP, "http-knock", run, knock) == 0)
-        return knock;
-    free(knock);
+    wake->host = host;
+    snprintf(wake->port, sizeof wake->port, "%" PRIu64, port);
+    if (thread_start(&wake->thread, THREAD_HTTP, "http-wake", run, wake) == 0)
+        return wake;
+    free(wake);
     return NULL;
 }
 
-void knock_stop(struct knock *knock)
+void listener_wake_stop(struct listener_wake *wake)
 {
-    if (!knock)
+    if (!wake)
         return;
-    atomic_store(&knock->stop, true);
-    pthread_join(knock->thread, NULL);
-    free(knock);
+    atomic_store(&wake->stop, true);
+    pthread_join(wake->thread, NULL);
+    free(wake);
 }

@@ -1,6 +1,6 @@
 /* What /events tells of one second, as the text of its events, rendered once for all listeners. */
-#ifndef TALLYD_HTTP_TICK_H
-#define TALLYD_HTTP_TICK_H
+#ifndef TALLYD_HTTP_EVENTS_TICK_H
+#define TALLYD_HTTP_EVENTS_TICK_H
 
 #include "common/compiler.h"
 #include "http/text_buffer.h"
@@ -13,7 +13,7 @@ struct rates;
 struct reader_answer;
 struct top_table;
 
-struct tick {
+struct events_tick {
     uint64_t number;            /* from 1 */
     size_t holders;             /* events.c counts them under its lock */
     struct text_buffer summary; /* the event, as are the others */
@@ -23,15 +23,17 @@ struct tick {
 
 /* Renders a tick. `table` holds the rows of the snapshot in `answer`, `before` those of the tick
  * before. Asks nobody. NULL when memory is short. Called by: http. */
-struct tick *tick_create(const struct http_shared *shared, const struct reader_answer *answer,
-                         const struct top_table *table, const struct top_table *before) MUST_CHECK;
+struct events_tick *events_tick_create(const struct http_shared *shared,
+                                       const struct reader_answer *answer,
+                                       const struct top_table *table,
+                                       const struct top_table *before) MUST_CHECK;
 
 /* Frees it; NULL does nothing. */
-void tick_destroy(struct tick *tick);
+void events_tick_destroy(struct events_tick *tick);
 
 /* Renders what a listener gets before all ticks: how soon to come again when the connection breaks,
  * and the rates so far. Returns 0 or -ENOMEM; the caller frees `text` in either case. Called by:
  * http. */
-int tick_render_history(struct text_buffer *text, struct rates *rates) MUST_CHECK;
+int events_tick_render_history(struct text_buffer *text, struct rates *rates) MUST_CHECK;
 
 #endif

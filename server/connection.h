@@ -83,14 +83,17 @@ bool connection_is_costly(const struct connection *connection);
 /* True when its last turn ended before what there was to receive did. */
 bool connection_has_more(const struct connection *connection);
 
-/* True when there is more to receive, of which epoll does not know. */
+/* True when there is more to receive, of which epoll does not know, and it may be. */
 bool connection_pending(const struct connection *connection);
 
 /* Sends what is due, as far as the socket takes it. Returns false at the connection's end. */
 bool connection_send(struct connection *connection) MUST_CHECK;
 
-/* What epoll shall wait for: to receive, unless TLS has to send something before; and to send when
- * output is left that the socket did not take. */
+/* True while output is left that the socket did not take: then nothing is received, and what a peer
+ * that does not read its answers can ask for is bounded. */
+bool connection_is_blocked(const struct connection *connection);
+
+/* What epoll shall wait for: to receive, unless something has to be sent before. */
 uint32_t connection_events(const struct connection *connection);
 
 /* A timer of kind TIMER_CONNECTION is due: looks for what did not come in time. Returns false at

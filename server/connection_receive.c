@@ -150,5 +150,6 @@ bool connection_has_more(const struct connection *connection)
 
 bool connection_pending(const struct connection *connection)
 {
-    return !connection->shut_ms && transport_pending(&connection->transport);
+    return !connection->shut_ms && !connection_is_blocked(connection) &&
+           transport_pending(&connection->transport);
 }

@@ -1,7 +1,8 @@
 /*
  * A connection's output: gathered in the worker's one buffer, and sent. Only what a socket does not
- * take is kept, in memory of the connection's own, and then the session is asked for no more: so
- * what a peer that does not read can hold is that, and what waits in the session (is_flooded()).
+ * take is kept, in memory of the connection's own. Until that is sent the session is asked for no
+ * more, and the peer is not heard: so what one that does not read can make the server hold is that,
+ * and the answers to what came in one receive. (RFC 9113, 10.5, names such peers.)
  */
 #include "common/clock.h"
 #include "server/connection_private.h"
@@ -11,8 +12,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-#define GATHER_BYTES  (16 << 10) /* then it is sent: a record of TLS */
-#define MORE_OUTBOUND 1024       /* answers to SETTINGS and PING, beside those to streams */
+#define GATHER_BYTES (16 << 10) /* then it is sent: a record of TLS */
 
 void connection_drop_output(struct connection *connection)
 {
@@ -30,19 +30,6 @@ void connection_shut(struct connection *connection)
     connection_drop_output(connection);
     transport_shut(&connection->transport);
     connection_timer_hurry(connection, connection->shut_ms);
-}
-
-/* The socket takes no more, and too many answers wait. */
-static bool is_flooded(struct connection *connection)
-{
-    const struct connection_verdict verdict = {
-        BAD_PEER(stall), "it makes the server answer and does not read", NULL};
-
-    if (nghttp2_session_get_outbound_queue_size(connection->session) <=
-        4 * (size_t)connection->context->options.max_streams + MORE_OUTBOUND)
-        return false;
-    connection_note_bad_peer(connection, &verdict);
-    return true;
 }
 
 static void start_stall_clock(struct connection *connection)
@@ -82,6 +69,19 @@ static ssize_t send_some(struct connection *connection, const uint8_t *bytes, si
     return (ssize_t)sent;
 }
 
+/* What the peer said meanwhile is not received yet: all that waits for its word waits anew. */
+static void listen_again(struct connection *connection)
+{
+    uint64_t now = clock_now_ms();
+
+    connection->received_ms = now;
+    connection->pinged_ms = 0;
+    if (!connection->partial_ms)
+        return;
+    connection->partial_ms = now;
+    connection_timer_hurry(connection, now + connection->context->options.handshake_timeout_ms);
+}
+
 /* Sends what was left over. Returns false at the connection's end. */
 static bool send_left_over(struct connection *connection)
 {
@@ -91,8 +91,10 @@ static bool send_left_over(struct connection *connection)
     if (n < 0)
         return false;
     connection->output_sent += (size_t)n;
-    if ((size_t)n == length)
+    if ((size_t)n == length) {
         connection_drop_output(connection);
+        listen_again(connection);
+    }
     return true;
 }
 
@@ -151,7 +153,7 @@ bool connection_send(struct connection *connection)
         if (connection->output && !send_left_over(connection))
             return false;
         if (connection->output)
-            return !is_flooded(connection);
+            return true;
         length = gather(connection);
         if (length < 0)
             return end_output(connection);
@@ -170,9 +172,14 @@ bool connection_send(struct connection *connection)
     return true;
 }
 
+bool connection_is_blocked(const struct connection *connection)
+{
+    return connection->output != NULL;
+}
+
 uint32_t connection_events(const struct connection *connection)
 {
-    if (connection->transport.wants_write && !connection->shut_ms)
-        return EPOLLOUT;
-    return EPOLLIN | (connection->output ? EPOLLOUT : 0);
+    bool sends = connection->output || (connection->transport.wants_write && !connection->shut_ms);
+
+    return sends ? EPOLLOUT : EPOLLIN;
 }

@@ -12,6 +12,9 @@
  *     age: a notice, the last stream id, the end       see age()           --max-connection-age-*-ms
  *     our end, until the peer's                        shut_ms             LINGER_MS
  *
+ * While output is left over the peer is not heard (connection_is_blocked()), and nothing that it
+ * could say is waited for.
+ *
  * The keepalive ping also finds peers that are gone without a word. TCP's own means are not used:
  * TCP_USER_TIMEOUT bounds only what is sent, SO_KEEPALIVE only silence, and a ping is both.
  */
@@ -35,16 +38,18 @@ static uint64_t next_due(const struct connection *connection)
 
     if (connection->shut_ms)
         return connection->shut_ms + LINGER_MS;
-    if (connection->partial_ms)
-        due = earlier(due, connection->partial_ms + options->handshake_timeout_ms);
+    if (connection->age_ms)
+        due = connection->age_ms;
     if (connection->blocked_ms)
         due = earlier(due, connection->blocked_ms + options->stall_timeout_ms);
+    if (connection_is_blocked(connection))
+        return due;
+    if (connection->partial_ms)
+        due = earlier(due, connection->partial_ms + options->handshake_timeout_ms);
     if (connection->pinged_ms)
         due = earlier(due, connection->pinged_ms + options->keepalive_timeout_ms);
     else if (options->keepalive_time_ms)
         due = earlier(due, connection->received_ms + options->keepalive_time_ms);
-    if (connection->age_ms)
-        due = earlier(due, connection->age_ms);
     return due;
 }
 
@@ -117,15 +122,17 @@ static struct connection_verdict judge(const struct connection *connection, uint
 {
     const struct connection_options *options = &connection->context->options;
 
+    if (connection->blocked_ms && now >= connection->blocked_ms + options->stall_timeout_ms)
+        return (struct connection_verdict){BAD_PEER(stall), "it does not read what is sent to it",
+                                           NULL};
+    if (connection_is_blocked(connection))
+        return (struct connection_verdict){0};
     if (connection->partial_ms && now >= connection->partial_ms + options->handshake_timeout_ms)
         return (struct connection_verdict){BAD_PEER(slow),
                                            connection->greeted
                                                ? "it began a header block or a frame and did not "
                                                  "end it in time"
                                                : "it did not begin HTTP/2 in time",
-                                           NULL};
-    if (connection->blocked_ms && now >= connection->blocked_ms + options->stall_timeout_ms)
-        return (struct connection_verdict){BAD_PEER(stall), "it does not read what is sent to it",
                                            NULL};
     if (connection->pinged_ms && now >= connection->pinged_ms + options->keepalive_timeout_ms)
         return (struct connection_verdict){BAD_PEER(gone), "it does not answer a keepalive ping",
@@ -146,7 +153,8 @@ bool connection_timer(struct connection *connection)
         connection_dismiss(connection, &verdict, NGHTTP2_NO_ERROR);
         return verdict.reason == BAD_PEER(slow); /* the others do not listen */
     }
-    if (keepalive && !connection->pinged_ms && now >= connection->received_ms + keepalive &&
+    if (keepalive && !connection->pinged_ms && !connection_is_blocked(connection) &&
+        now >= connection->received_ms + keepalive &&
         nghttp2_submit_ping(connection->session, NGHTTP2_FLAG_NONE, NULL) == 0)
         connection->pinged_ms = now;
     if (connection->age_ms && now >= connection->age_ms)

@@ -128,6 +128,10 @@ void connections_receive(struct connections *connections, struct connection *con
 
     if (links->dead || links->pending)
         return;
+    if (connection_is_blocked(connection)) {
+        connections_touch(connections, connection);
+        return;
+    }
     if (connection_is_costly(connection)) {
         if (is_held_back(connections, links)) {
             hold_back(connections, links);
@@ -230,10 +234,12 @@ static void send_one(struct connections *connections, struct connection *connect
     bool costly = connection_is_costly(connection);
     uint64_t start_ns = costly ? clock_now_ns() : 0;
 
-    if (connection_send(connection))
+    if (connection_send(connection)) {
         poll_events(connections, connection);
-    else
+        note_pending(connections, connection); /* it may have been blocked */
+    } else {
         connections_end(connections, connection);
+    }
     if (costly)
         charge(connections, true, clock_now_ns() - start_ns);
 }

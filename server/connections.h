@@ -44,9 +44,9 @@ void connections_touch(struct connections *connections, struct connection *conne
 void connections_end(struct connections *connections, struct connection *connection);
 void connections_end_all(struct connections *connections);
 
-/* Receives from one, once, unless others have a right to go first, and marks it as is due. Leaves
- * it alone when it has input that epoll does not see: its turn was in this round, or comes in the
- * next one. */
+/* Receives from one, once, unless it has to take our output or others have a right to go first, and
+ * marks it as is due. Leaves it alone when it has input that epoll does not see: its turn was in
+ * this round, or comes in the next one. */
 void connections_receive(struct connections *connections, struct connection *connection);
 
 /* Its peer has reset it, and will never hear of an Ack. What is left to receive is looked at where

@@ -82,6 +82,7 @@ def connection_memory(bench):
         tallyd = stage.tallyd(
             stage.redis(),
             open_files=count + memory.SPARE_FILES,
+            http_connections=8,  # which leaves the descriptors to gRPC
             max_connections_per_address=count + 1,  # the first one warms up
         )
         memory.connections(result, tallyd, count)

@@ -1,5 +1,6 @@
 """Peers of the gRPC port that are slow, do not read, are silent, ping too often, or are too many: each
 is sent away at its bound, and those who only look like them are not."""
+import socket
 import time
 
 import pytest
@@ -10,6 +11,7 @@ from harness.env import PATIENCE, wait_until
 from harness.h2_raw import (
     ACK,
     CONTINUATION,
+    END_HEADERS,
     END_STREAM,
     ENHANCE_YOUR_CALM,
     HEADERS,
@@ -119,9 +121,53 @@ def test_a_peer_that_does_not_read_is_cut_off(redis, start_tallyd, start_sender)
                     stream += 2
             except OSError:
                 time.sleep(0.1)
-        assert memory(tallyd) < before + 96 * MIB * PATIENCE  # 65,536 calls that wait, of 1 KB each
+        assert memory(tallyd) < before + 64 * MIB * PATIENCE
     bystander.assert_well()
     assert_back_to_normal(tallyd)
+
+
+def send_until_it_is_blocked(client):
+    """Opens streams until nothing more is taken for a second, however little. Returns how many, and
+    what is left of the requests that were cut."""
+    streams, left = 0, b""
+    # So long that there is not room in the kernel for more streams than may be open.
+    block = h2_raw.literals(client.fields(path="/no.such/Thing") + [("wide", 1000 * "x")])
+    deadline = time.monotonic() + 60 * PATIENCE
+    client.socket.settimeout(1)
+    while time.monotonic() < deadline:
+        if not left:
+            left = b"".join(
+                frame(HEADERS, END_HEADERS | END_STREAM, 2 * (streams + i) + 1, block)
+                for i in range(100)
+            )
+            streams += 100
+        try:
+            left = left[client.socket.send(left):]
+        except TimeoutError:
+            return streams, left
+    raise AssertionError("the server goes on to hear a peer that does not read")
+
+
+def test_a_peer_that_does_not_read_is_not_heard_until_it_does(redis, start_tallyd):
+    """Meanwhile it is neither silent nor slow: what it has said is not looked at."""
+    tallyd = start_tallyd(redis.port, handshake_timeout_ms=1000, keepalive_time_ms=1000,
+                          keepalive_timeout_ms=1000, max_streams=65536)
+    with Raw(tallyd.grpc_port, receive_bytes=4096) as client:
+        client.greet()
+        streams, left = send_until_it_is_blocked(client)
+        heard = total(tallyd, "bytes_received")
+        time.sleep(2.5)
+        assert total(tallyd, "bytes_received") == heard
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        while left:
+            client._read(0.01)
+            try:
+                left = left[client.socket.send(left):]
+            except TimeoutError:
+                pass
+        client.wait(lambda seen: len(seen.ended) == streams, "all answers")
+    assert_back_to_normal(tallyd)
+    assert [total(tallyd, f"bad_peer_{reason}") for reason in ("slow", "gone", "stall")] == [0] * 3
 
 
 # ---- Keepalive ----------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ enum { MANY = 5, LONG_NS = 2000000 /* over what a round has for such connections
 struct connection {
     struct connection_links links;
     int fd;
-    bool costly, pending;
+    bool costly, pending, blocked;
     unsigned turns;
 };
 
@@ -64,9 +64,14 @@ bool connection_has_more(const struct connection *connection)
     return true;
 }
 
+bool connection_is_blocked(const struct connection *connection)
+{
+    return connection->blocked;
+}
+
 bool connection_pending(const struct connection *connection)
 {
-    return connection->pending;
+    return connection->pending && !connection->blocked;
 }
 
 bool connection_send(struct connection *connection)
@@ -217,6 +222,34 @@ static void receive_goes_on_when_who_is_first_is_gone(void **state)
     destroy(&connections);
 }
 
+/* Where epoll does not see the input, nothing else would bring it back. */
+static void receive_leaves_who_is_blocked_until_it_is_not(void **state)
+{
+    struct connection *some[MANY];
+    struct connections connections = create(some);
+
+    (void)state;
+    for (int i = 0; i < MANY; i++) {
+        some[i]->costly = false;
+        some[i]->pending = true;
+    }
+    go_round(&connections, some);
+    some[0]->blocked = true;
+    for (int i = 0; i < 3; i++)
+        go_round(&connections, some);
+    assert_int_equal(some[0]->turns, 1);
+    assert_int_equal(some[1]->turns, 4);
+    assert_false(some[0]->links.pending);
+
+    some[0]->blocked = false;
+    connections_touch(&connections, some[0]);
+    connections_send(&connections);
+    assert_true(some[0]->links.pending);
+    go_round(&connections, some);
+    assert_int_equal(some[0]->turns, 2);
+    destroy(&connections);
+}
+
 static void take_fails_when_epoll_does(void **state)
 {
     struct connections connections = {.context = &context, .epoll_fd = -1};
@@ -237,6 +270,7 @@ int main(void)
         cmocka_unit_test(receive_takes_turns_when_epoll_does_not_see_the_input),
         cmocka_unit_test(receive_takes_turns_when_one_brings_packets),
         cmocka_unit_test(receive_goes_on_when_who_is_first_is_gone),
+        cmocka_unit_test(receive_leaves_who_is_blocked_until_it_is_not),
         cmocka_unit_test(take_fails_when_epoll_does),
     };
 

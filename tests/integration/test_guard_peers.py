@@ -7,6 +7,7 @@ import pytest
 from harness import h2_raw
 from harness.attack import descriptors, memory
 from harness.bystander import Bystander, assert_back_to_normal, total
+from harness.certificates import tls_options
 from harness.env import PATIENCE, wait_until
 from harness.h2_raw import (
     ACK,
@@ -148,11 +149,14 @@ def send_until_it_is_blocked(client):
     raise AssertionError("the server goes on to hear a peer that does not read")
 
 
-def test_a_peer_that_does_not_read_is_not_heard_until_it_does(redis, start_tallyd):
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_a_peer_that_does_not_read_is_not_heard_until_it_does(redis, start_tallyd, authority, tls):
     """Meanwhile it is neither silent nor slow: what it has said is not looked at."""
+    options = tls_options(authority, authority.issue("server")) if tls else {}
     tallyd = start_tallyd(redis.port, handshake_timeout_ms=1000, keepalive_time_ms=1000,
-                          keepalive_timeout_ms=1000, max_streams=65536)
-    with Raw(tallyd.grpc_port, receive_bytes=4096) as client:
+                          keepalive_timeout_ms=1000, max_streams=65536, **options)
+    context = authority.context(protocols=["h2"]) if tls else None
+    with Raw(tallyd.grpc_port, context, receive_bytes=4096) as client:
         client.greet()
         streams, left = send_until_it_is_blocked(client)
         heard = total(tallyd, "bytes_received")

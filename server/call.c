@@ -31,6 +31,12 @@
 
 #define DEADLINE_GRACE_MS 100
 
+void call_context_fini(struct call_context *context)
+{
+    gunzip_pool_destroy(context->gunzips);
+    context->gunzips = NULL;
+}
+
 struct call *call_create(struct call_context *context, struct connection *connection,
                          struct nghttp2_session *session, int32_t stream_id)
 {

@@ -33,9 +33,3 @@ enum gunzip_result call_inflate(struct call *call, const struct frame_piece *pie
     }
     return result;
 }
-
-void call_context_fini(struct call_context *context)
-{
-    gunzip_pool_destroy(context->gunzips);
-    context->gunzips = NULL;
-}

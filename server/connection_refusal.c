@@ -48,8 +48,16 @@ static void put_u32(uint8_t *out, uint32_t value)
         out[i] = (uint8_t)(value >> (24 - 8 * i));
 }
 
-/* Says it to the socket itself: the session may not be in order. What does not go at once is lost,
- * and no harm done. */
+/* Tells a peer on its way out. What does not go at once is lost, and whatever the error, the
+ * connection's end is next: who reads finds that, with or without these words. */
+static void say_last(struct connection *connection, const void *bytes, size_t length)
+{
+    ssize_t ignored = transport_send(&connection->transport, bytes, length);
+
+    (void)ignored;
+}
+
+/* Says it to the socket itself: the session may not be in order. */
 static void send_goaway(struct connection *connection, uint32_t http2_error, const char *debug)
 {
     uint8_t frame[HTTP2_HEADER_BYTES + GOAWAY_BYTES + DEBUG_BYTES] = {0};
@@ -61,9 +69,7 @@ static void send_goaway(struct connection *connection, uint32_t http2_error, con
     put_u32(frame + HTTP2_HEADER_BYTES, (uint32_t)last);
     put_u32(frame + HTTP2_HEADER_BYTES + 4, http2_error);
     memcpy(frame + HTTP2_HEADER_BYTES + GOAWAY_BYTES, debug, length);
-    if (transport_send(&connection->transport, frame, HTTP2_HEADER_BYTES + GOAWAY_BYTES + length) <
-        0)
-        return;
+    say_last(connection, frame, HTTP2_HEADER_BYTES + GOAWAY_BYTES + length);
 }
 
 void connection_dismiss(struct connection *connection, const struct connection_verdict *verdict,
@@ -94,8 +100,7 @@ static void answer_http1(struct connection *connection)
         "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
         "This is tallyd's gRPC port: it speaks HTTP/2. Counts are on the HTTP port, at /metrics.\n";
 
-    if (transport_send(&connection->transport, text, sizeof text - 1) < 0)
-        return;
+    say_last(connection, text, sizeof text - 1);
 }
 
 /* The peer speaks plainly to a port with TLS. It is told so in its own words, if they are known. */
@@ -110,9 +115,8 @@ static void refuse_plain(struct connection *connection)
     int fd = connection->transport.fd;
     char first[4] = {0};
 
-    if (recv(fd, first, 3, MSG_DONTWAIT) == 3 && isupper(first[0]) && strcmp(first, "PRI") != 0 &&
-        send(fd, text, sizeof text - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-        first[0] = '\0'; /* it does not listen */
+    if (recv(fd, first, 3, MSG_DONTWAIT) == 3 && isupper(first[0]) && strcmp(first, "PRI") != 0)
+        (void)send(fd, text, sizeof text - 1, MSG_NOSIGNAL | MSG_DONTWAIT); /* as say_last() */
     connection_dismiss(connection, &verdict, NGHTTP2_NO_ERROR);
 }
 

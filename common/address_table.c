@@ -12,6 +12,7 @@
 #include "common/address_table.h"
 
 #include "common/network.h"
+#include "common/thread.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -34,6 +35,7 @@ struct address_table *address_table_create(const struct hash_key *key, size_t ex
     struct address_table *table;
     size_t chains = 64;
 
+    thread_assert_role(THREAD_MAIN);
     while (chains < expected)
         chains *= 2;
     table = calloc(1, sizeof *table + chains * sizeof table->chains[0]);
@@ -48,6 +50,7 @@ struct address_table *address_table_create(const struct hash_key *key, size_t ex
 
 void address_table_destroy(struct address_table *table)
 {
+    thread_assert_role(THREAD_MAIN);
     if (!table)
         return;
     for (size_t i = 0; i <= table->mask; i++) {

@@ -7,6 +7,7 @@
 #include "common/pressure.h"
 
 #include "common/clock.h"
+#include "common/thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +21,7 @@
 
 int pressure_init(struct pressure *pressure)
 {
+    thread_assert_role(THREAD_MAIN);
     *pressure = (struct pressure){.statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC)};
     return pressure->statm_fd < 0 ? -errno : 0;
 }
@@ -58,6 +60,7 @@ enum pressure_level pressure_sample(struct pressure *pressure, uint64_t limit_by
     uint64_t bytes = limit_bytes ? resident_bytes(pressure) : 0, now;
     enum pressure_level level = limit_bytes ? pressure_level(pressure) : PRESSURE_NONE;
 
+    thread_assert_role(THREAD_MAIN);
     if (bytes)
         level = pressure_judge(level, bytes, limit_bytes);
     atomic_store_explicit(&pressure->level, (int)level, memory_order_relaxed);

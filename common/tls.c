@@ -17,6 +17,7 @@
 #include "common/tls.h"
 
 #include "common/clock.h"
+#include "common/thread.h"
 #include "common/tls_material.h"
 
 #include <errno.h>
@@ -127,6 +128,7 @@ struct tls *tls_create(const struct tls_files *files, char error[ERROR_BYTES])
 {
     struct tls *tls = calloc(1, sizeof *tls);
 
+    thread_assert_role(THREAD_MAIN);
     if (!tls) {
         snprintf(error, ERROR_BYTES, "TLS: out of memory");
         return NULL;
@@ -145,6 +147,7 @@ void tls_destroy(struct tls *tls)
 {
     struct context *context;
 
+    thread_assert_role(THREAD_MAIN);
     if (!tls)
         return;
     while ((context = SLIST_FIRST(&tls->contexts))) {
@@ -163,6 +166,7 @@ struct tls_material *tls_prepare(struct tls *tls, const struct tls_files *files,
     struct tls_material *material = tls_material_read(files, error);
     uint64_t now_s = clock_wall_ms() / 1000;
 
+    thread_assert_role(THREAD_MAIN);
     if (!material)
         return NULL;
     /* Only this thread writes the pointer. What is in force may have expired since it was read. */
@@ -179,6 +183,7 @@ void tls_replace(struct tls *tls, struct tls_material *material)
 {
     struct tls_material *old;
 
+    thread_assert_role(THREAD_MAIN);
     pthread_mutex_lock(&tls->lock);
     old = tls->material;
     tls->material = material;
@@ -188,6 +193,7 @@ void tls_replace(struct tls *tls, struct tls_material *material)
 
 void tls_discard(struct tls_material *material)
 {
+    thread_assert_role(THREAD_MAIN);
     tls_material_release(material);
 }
 
@@ -231,6 +237,7 @@ struct ssl_ctx_st *tls_context(struct tls *tls, const char *alpn, bool alpn_requ
     struct context *context = calloc(1, sizeof *context);
     SSL_CTX *ssl = SSL_CTX_new(TLS_server_method());
 
+    thread_assert_role(THREAD_MAIN);
     if (!context || !ssl || !configure(ssl) || !SSL_CTX_set_num_tickets(ssl, 0)) {
         SSL_CTX_free(ssl);
         free(context);

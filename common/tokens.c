@@ -23,6 +23,7 @@
 
 #include "common/allowance.h"
 #include "common/log.h"
+#include "common/thread.h"
 #include "common/token_file.h"
 
 #include <errno.h>
@@ -183,6 +184,7 @@ static struct token_set *read_set(struct tokens *tokens, const char *path, char 
 
 struct token_set *tokens_prepare(struct tokens *tokens, const char *path, char error[ERROR_BYTES])
 {
+    thread_assert_role(THREAD_MAIN);
     return read_set(tokens, path, error);
 }
 
@@ -202,6 +204,7 @@ struct tokens *tokens_create(const char *path, char error[ERROR_BYTES])
 {
     struct tokens *tokens = calloc(1, sizeof *tokens);
 
+    thread_assert_role(THREAD_MAIN);
     if (!tokens) {
         snprintf(error, ERROR_BYTES, "token file %.250s: memory is short", path);
         return NULL;
@@ -218,6 +221,7 @@ struct tokens *tokens_create(const char *path, char error[ERROR_BYTES])
 
 void tokens_destroy(struct tokens *tokens)
 {
+    thread_assert_role(THREAD_MAIN);
     if (!tokens)
         return;
     drop_set(tokens->set);
@@ -235,6 +239,7 @@ void tokens_replace(struct tokens *tokens, struct token_set *set)
 {
     struct token_set *old;
 
+    thread_assert_role(THREAD_MAIN);
     set_limits(set);
     pthread_mutex_lock(&tokens->lock);
     old = tokens->set;

@@ -6,6 +6,7 @@
 #include "common/network.h"
 #include "common/pressure.h"
 #include "common/stats.h"
+#include "common/thread.h"
 #include "server/listener.h"
 #include "server/worker.h"
 
@@ -43,6 +44,7 @@ struct acceptor *acceptor_create(const struct acceptor_options *options)
     struct acceptor *acceptor = calloc(1, sizeof *acceptor);
     int error;
 
+    thread_assert_role(THREAD_MAIN);
     if (!acceptor)
         return NULL;
     acceptor->options = *options;
@@ -69,6 +71,7 @@ void acceptor_set_limits(struct acceptor *acceptor, uint64_t max_connections,
 {
     struct acceptor_options *options = &acceptor->options;
 
+    thread_assert_role(THREAD_MAIN);
     options->max_connections = bound_connections(options, max_connections);
     stats_set(&options->stats->connections_limit, options->max_connections);
     options->max_connections_per_address = max_connections_per_address;
@@ -84,6 +87,7 @@ void acceptor_close(struct acceptor *acceptor)
 
 void acceptor_destroy(struct acceptor *acceptor)
 {
+    thread_assert_role(THREAD_MAIN);
     if (!acceptor)
         return;
     acceptor_close(acceptor);
@@ -178,6 +182,7 @@ bool acceptor_take(struct acceptor *acceptor)
     bool tight = pressure_level(acceptor->options.pressure) != PRESSURE_NONE;
     struct sockaddr_storage peer;
 
+    thread_assert_role(THREAD_MAIN);
     for (int i = 0; i < (tight ? TIGHT_BURST : BURST); i++) {
         int fd = listener_accept(acceptor->listener, &peer);
 

@@ -15,6 +15,7 @@
  * passes has waited already, and is answered at once.
  */
 #include "common/clock.h"
+#include "common/thread.h"
 #include "common/tokens.h"
 #include "proto/packet.h"
 #include "server/call_private.h"
@@ -44,6 +45,7 @@ struct call *call_create(struct call_context *context, struct connection *connec
         (sizeof(struct call) + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
     struct call *call = calloc(1, feed_offset + packet_feed_size(context->limits.max_id_bytes));
 
+    thread_assert_role(THREAD_WORKER);
     if (!call)
         return NULL;
     call->context = context;
@@ -89,6 +91,7 @@ static void waiting_remove(struct call *call)
 
 void call_destroy(struct call *call)
 {
+    thread_assert_role(THREAD_WORKER);
     if (!call)
         return;
     if (call->state == CALL_ENDED)
@@ -117,6 +120,7 @@ struct call *call_answer_next(struct call_context *context, bool force)
 {
     struct call *call = context->waiting_first;
 
+    thread_assert_role(THREAD_WORKER);
     if (!call)
         return NULL;
     if (call->cut <= commits_number(context->commits)) {

@@ -4,6 +4,7 @@
  */
 #include "common/clock.h"
 #include "common/pressure.h"
+#include "common/thread.h"
 #include "common/tokens.h"
 #include "server/call_private.h"
 #include "server/service.h"
@@ -192,6 +193,7 @@ static bool is_prepared(struct call *call)
 
 void call_begin(struct call *call)
 {
+    thread_assert_role(THREAD_WORKER);
     count_opened(call);
     if (is_call(call) && is_allowed(call) && is_room(call) && is_prepared(call))
         call->state = call_is_stream(call) ? CALL_OPEN : CALL_SERVING;

@@ -5,6 +5,7 @@
  */
 #include "common/address_table.h"
 #include "common/clock.h"
+#include "common/thread.h"
 #include "server/connection_private.h"
 
 #include <errno.h>
@@ -42,6 +43,7 @@ struct connection *connection_create(struct connection_context *context, int fd,
 {
     struct connection *connection = calloc(1, sizeof *connection);
 
+    thread_assert_role(THREAD_WORKER);
     if (!connection)
         goto err;
     connection->context = context;
@@ -69,6 +71,7 @@ err:
 
 void connection_destroy(struct connection *connection)
 {
+    thread_assert_role(THREAD_WORKER);
     if (!connection)
         return;
     while (connection->calls) {

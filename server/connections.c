@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/thread.h"
 
 #include <errno.h>
 #include <string.h>
@@ -35,6 +36,7 @@ struct connection *connections_take(struct connections *connections, int fd,
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
     struct connection_links *links;
 
+    thread_assert_role(THREAD_WORKER);
     stats_add(&context->calls.stats->connections_opened, 1);
     if (!connection) {
         log_warn("cannot take a connection: out of memory");
@@ -72,6 +74,7 @@ void connections_end(struct connections *connections, struct connection *connect
 {
     struct connection_links *links = connection_links(connection);
 
+    thread_assert_role(THREAD_WORKER);
     if (!links->dead) {
         links->dead = true;
         links->next_dead = connections->dead;
@@ -195,6 +198,7 @@ void connections_timer(struct connections *connections, struct connection *conne
 
 void connections_each(struct connections *connections, void (*act)(struct connection *))
 {
+    thread_assert_role(THREAD_WORKER);
     for (struct connection *c = connections->first; c; c = connection_links(c)->next) {
         act(c);
         connections_touch(connections, c);
@@ -281,6 +285,7 @@ static void unlink_one(struct connections *connections, struct connection *conne
 
 void connections_end_round(struct connections *connections)
 {
+    thread_assert_role(THREAD_WORKER);
     if (!connections->others_wait)
         connections->owed_ns = 0; /* there is nobody to pay it to */
     connections->others_waited = connections->others_wait;

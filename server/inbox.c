@@ -8,6 +8,8 @@
  */
 #include "server/inbox.h"
 
+#include "common/thread.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -27,6 +29,7 @@ struct inbox *inbox_create(void)
 {
     struct inbox *inbox = malloc(sizeof *inbox);
 
+    thread_assert_role(THREAD_MAIN);
     if (inbox && pipe2(inbox->ends, O_NONBLOCK | O_CLOEXEC)) {
         int error = errno;
 
@@ -46,6 +49,7 @@ int inbox_put(struct inbox *inbox, int fd, struct address *address)
 {
     struct inbox_item item;
 
+    thread_assert_role(THREAD_MAIN);
     memset(&item, 0, sizeof item); /* its padding too */
     item.fd = fd;
     item.address = address;
@@ -56,11 +60,13 @@ size_t inbox_take(struct inbox *inbox, struct inbox_item *items, size_t room)
 {
     ssize_t bytes = read(inbox->ends[0], items, room * sizeof *items);
 
+    thread_assert_role(THREAD_WORKER);
     return bytes > 0 ? (size_t)bytes / sizeof *items : 0;
 }
 
 void inbox_destroy(struct inbox *inbox)
 {
+    thread_assert_role(THREAD_MAIN);
     if (!inbox)
         return;
     close(inbox->ends[0]);

@@ -3,6 +3,7 @@
 #include "server/reload.h"
 
 #include "common/log.h"
+#include "common/thread.h"
 #include "server/notify.h"
 #include "server/server.h"
 
@@ -73,6 +74,7 @@ void reload(struct config *config, int argc, char **argv, struct server *server)
     struct config next;
     int result;
 
+    thread_assert_role(THREAD_MAIN);
     notify_reloading();
     result = config_load(&next, argc, argv, error);
     if (!result) {

@@ -4,6 +4,7 @@
 #include "aggregator/flusher.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/thread.h"
 #include "common/tls.h"
 #include "common/tokens.h"
 #include "http/http.h"
@@ -288,6 +289,7 @@ struct server *server_start(const struct config *config, char error[ERROR_BYTES]
     struct server *server = calloc(1, sizeof *server);
     int result;
 
+    thread_assert_role(THREAD_MAIN);
     if (!server) {
         snprintf(error, ERROR_BYTES, "out of memory");
         return NULL; /* errno is ENOMEM */
@@ -329,6 +331,7 @@ err:
 
 void server_destroy(struct server *server)
 {
+    thread_assert_role(THREAD_MAIN);
     if (!server)
         return;
     http_stop(server->http);

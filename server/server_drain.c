@@ -3,6 +3,7 @@
 #include "aggregator/flusher.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/thread.h"
 #include "http/http.h"
 #include "server/acceptor.h"
 #include "server/server_private.h"
@@ -89,6 +90,7 @@ enum server_end server_drain(struct server *server, int signal_fd)
     uint64_t deadline = start + timeout;
     struct flusher_result left;
 
+    thread_assert_role(THREAD_MAIN);
     log_info("draining: open streams (%" PRIu64 ") get %" PRIu64
              " ms, the last commit until %" PRIu64 " ms",
              open_streams(server), timeout - timeout / 4, timeout);

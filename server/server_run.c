@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/pressure.h"
 #include "common/stats.h"
+#include "common/thread.h"
 #include "common/tls.h"
 #include "common/tokens.h"
 #include "server/acceptor.h"
@@ -52,6 +53,7 @@ void server_run(struct server *server, int signal_fd)
     };
     bool accepting = true;
 
+    thread_assert_role(THREAD_MAIN);
     for (;;) {
         int patience = tick(server);
 
@@ -73,6 +75,7 @@ int server_reload(struct server *server, char error[ERROR_BYTES])
     struct token_set *set = NULL;
     struct tls_files files;
 
+    thread_assert_role(THREAD_MAIN);
     if (server_check_limits(server, error))
         return -EINVAL;
     config_tls_files(server->config, &files);

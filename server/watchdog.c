@@ -10,6 +10,7 @@
 
 #include "aggregator/flusher.h"
 #include "common/log.h"
+#include "common/thread.h"
 #include "server/notify.h"
 #include "server/worker.h"
 
@@ -62,6 +63,7 @@ uint64_t watchdog_tick(struct watchdog *watchdog, uint64_t now_ms)
 {
     char why[WHY_BYTES];
 
+    thread_assert_role(THREAD_MAIN);
     if (!watchdog->period_ms)
         return UINT64_MAX;
     if (now_ms < watchdog->due_ms)

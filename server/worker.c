@@ -85,6 +85,7 @@ struct worker *worker_create(const struct worker_options *options)
     struct worker *worker = aligned_alloc(CACHE_LINE_BYTES, sizeof *worker);
     int error;
 
+    thread_assert_role(THREAD_MAIN);
     if (!worker)
         return NULL;
     memset(worker, 0, sizeof *worker);
@@ -129,6 +130,7 @@ err:
 
 void worker_destroy(struct worker *worker)
 {
+    thread_assert_role(THREAD_MAIN);
     if (!worker)
         return;
     inbox_destroy(worker->inbox);
@@ -342,6 +344,7 @@ int worker_start(struct worker *worker)
 {
     char name[16];
 
+    thread_assert_role(THREAD_MAIN);
     worker->alive_ms = clock_now_ms();
     snprintf(name, sizeof name, "worker-%u", worker->options.number % 1000);
     return thread_start(&worker->thread, THREAD_WORKER, name, run, worker);
@@ -362,17 +365,20 @@ int worker_give(struct worker *worker, int fd, struct address *address)
 
 void worker_set_stage(struct worker *worker, enum worker_stage stage)
 {
+    thread_assert_role(THREAD_MAIN);
     atomic_store_explicit(&worker->requested.stage, stage, memory_order_release);
     cut_wake_worker(worker->options.cut);
 }
 
 uint64_t worker_alive_ms(const struct worker *worker)
 {
+    thread_assert_role(THREAD_MAIN);
     return atomic_load_explicit(&worker->alive_ms, memory_order_relaxed);
 }
 
 uint64_t worker_connections(const struct worker *worker)
 {
+    thread_assert_role(THREAD_MAIN);
     return worker->given - stats_get(&worker->options.stats->connections_closed);
 }
 
@@ -380,10 +386,12 @@ uint64_t worker_streams(const struct worker *worker)
 {
     const struct stats_worker *stats = worker->options.stats;
 
+    thread_assert_role(THREAD_MAIN);
     return stats_get(&stats->streams_opened) - stats_get(&stats->streams_closed);
 }
 
 void worker_join(struct worker *worker)
 {
+    thread_assert_role(THREAD_MAIN);
     pthread_join(worker->thread, NULL);
 }

@@ -1,6 +1,7 @@
 /* Whose turn it is, in rounds as the worker makes them. The connections are made up: each has
  * input without end, and takes its time over it. */
 #include "common/clock.h"
+#include "common/thread.h"
 #include "server/connections.h"
 #include "tests/unit/unit.h"
 
@@ -274,5 +275,6 @@ int main(void)
         cmocka_unit_test(take_fails_when_epoll_does),
     };
 
+    thread_adopt(THREAD_WORKER, "worker");
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

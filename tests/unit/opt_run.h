@@ -7,6 +7,7 @@
 
 #include "common/compiler.h"
 #include "common/opt.h"
+#include "tests/unit/files.h"
 #include "tests/unit/unit.h"
 
 #include <errno.h>
@@ -102,13 +103,8 @@ static inline void argument(struct run *run, const char *text)
 /* Writes a configuration file and names it by --config. */
 static inline void config_file(struct run *run, const char *text)
 {
-    FILE *file;
-
     strcpy(run->path, "/tmp/test_opt.XXXXXX");
-    file = fdopen(mkstemp(run->path), "w");
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
+    write_new_file(run->path, text, strlen(text));
     argument(run, "--config");
     argument(run, run->path);
 }

@@ -1,11 +1,10 @@
 /* Where tally-send's token comes from, and what is no token. */
 #include "client/credentials.h"
 #include "common/compiler.h"
+#include "tests/unit/files.h"
 #include "tests/unit/unit.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,12 +15,9 @@ static int load_file(const char *text)
 {
     char path[] = "/tmp/test_credentials.XXXXXX";
     struct send_options options = {.token_file = path};
-    FILE *file = fdopen(mkstemp(path), "w");
     int result;
 
-    assert_non_null(file);
-    fputs(text, file);
-    fclose(file);
+    write_new_file(path, text, strlen(text));
     error[0] = '\0';
     result = credentials_load(&credentials, &options, error);
     unlink(path);

@@ -1,6 +1,7 @@
 /* tallyd's options: what the table alone cannot say. The parser has its own tests (test_opt*.c). */
 #include "common/compiler.h"
 #include "server/config.h"
+#include "tests/unit/files.h"
 #include "tests/unit/unit.h"
 
 #include <errno.h>
@@ -64,13 +65,9 @@ static void argument(struct run *run, const char *text)
 static void password_file(struct run *run, const char *text, size_t length)
 {
     char flag[128];
-    FILE *file;
 
     strcpy(run->path, "/tmp/test_config.XXXXXX");
-    file = fdopen(mkstemp(run->path), "w");
-    assert_non_null(file);
-    assert_int_equal(fwrite(text, 1, length, file), length);
-    assert_int_equal(fclose(file), 0);
+    write_new_file(run->path, text, length);
     snprintf(flag, sizeof flag, "--redis-password-file=%s", run->path);
     argument(run, flag);
 }

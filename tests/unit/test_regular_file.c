@@ -1,5 +1,6 @@
 /* Reading a file that a user named: its first bytes, or why there are none; never a wait. */
 #include "common/regular_file.h"
+#include "tests/unit/files.h"
 #include "tests/unit/unit.h"
 
 #include <errno.h>
@@ -26,22 +27,13 @@ static int leave(void **state)
     return rmdir(directory);
 }
 
-static void write_file(const char *bytes, size_t length)
-{
-    FILE *file = fopen(path, "w");
-
-    assert_non_null(file);
-    assert_int_equal(fwrite(bytes, 1, length, file), length);
-    assert_int_equal(fclose(file), 0);
-}
-
 static void read_gives_the_whole_or_as_much_as_there_is_room(void **state)
 {
     static const char text[] = "one\0two\n";
     char bytes[16];
 
     (void)state;
-    write_file(text, sizeof text);
+    write_file(path, text, sizeof text);
     for (size_t room = 0; room <= sizeof bytes; room++) {
         size_t due = room < sizeof text ? room : sizeof text;
 
@@ -59,7 +51,7 @@ static void read_of_an_empty_file_gives_nothing(void **state)
     char bytes[1];
 
     (void)state;
-    write_file("", 0);
+    write_file(path, "", 0);
     assert_int_equal(regular_file_read(path, bytes, 1, NULL), 0);
     assert_int_equal(unlink(path), 0);
 }
@@ -70,7 +62,7 @@ static void read_tells_the_permissions(void **state)
     char bytes[1];
 
     (void)state;
-    write_file("x", 1);
+    write_file(path, "x", 1);
     assert_int_equal(chmod(path, 0640), 0);
     assert_int_equal(regular_file_read(path, bytes, 1, &mode), 1);
     assert_int_equal(mode, 0640);

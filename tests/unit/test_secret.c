@@ -1,11 +1,11 @@
 /* The first line of a secret's file, and what is refused. */
 #include "common/compiler.h"
 #include "common/secret.h"
+#include "tests/unit/files.h"
 #include "tests/unit/unit.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,25 +16,15 @@ static char path[] = "/tmp/test_secret.XXXXXX";
 
 static int make_file(void **state)
 {
-    int fd = mkstemp(path);
-
     (void)state;
-    return fd < 0 ? -1 : close(fd);
+    write_new_file(path, "", 0);
+    return 0;
 }
 
 static int remove_file(void **state)
 {
     (void)state;
     return unlink(path);
-}
-
-static void write_file(const char *bytes, size_t length)
-{
-    FILE *file = fopen(path, "we");
-
-    assert_non_null(file);
-    assert_int_equal(fwrite(bytes, 1, length, file), length);
-    assert_int_equal(fclose(file), 0);
 }
 
 static void read_gives_the_first_line(void **state)
@@ -56,7 +46,7 @@ static void read_gives_the_first_line(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
-        write_file(table[i].bytes, table[i].length);
+        write_file(path, table[i].bytes, table[i].length);
         assert_int_equal(secret_read(path, secret, error), 0);
         assert_string_equal(secret, table[i].secret);
     }
@@ -79,7 +69,7 @@ static void read_what_is_no_secret_says_why(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
-        write_file(table[i].bytes, table[i].length);
+        write_file(path, table[i].bytes, table[i].length);
         assert_int_equal(secret_read(path, secret, error), -EINVAL);
         assert_string_equal(error, table[i].why);
     }
@@ -91,16 +81,16 @@ static void read_takes_1023_bytes_and_no_more(void **state)
 
     (void)state;
     memset(line, 'x', sizeof line);
-    write_file(line, SECRET_BYTES - 1);
+    write_file(path, line, SECRET_BYTES - 1);
     assert_int_equal(secret_read(path, secret, error), 0);
     assert_int_equal(strlen(secret), SECRET_BYTES - 1);
     line[SECRET_BYTES - 1] = '\n';
-    write_file(line, SECRET_BYTES);
+    write_file(path, line, SECRET_BYTES);
     assert_int_equal(secret_read(path, secret, error), 0);
     assert_int_equal(strlen(secret), SECRET_BYTES - 1);
     line[SECRET_BYTES - 1] = 'x';
     for (size_t length = SECRET_BYTES; length <= sizeof line; length++) {
-        write_file(line, length);
+        write_file(path, line, length);
         assert_int_equal(secret_read(path, secret, error), -EINVAL);
         assert_string_equal(error, "its first line is longer than 1023 bytes");
     }
@@ -127,11 +117,11 @@ static void wipe_leaves_nothing(void **state)
     char secret[SECRET_BYTES], error[ERROR_BYTES];
 
     (void)state;
-    write_file("hunter2\n", 8);
+    write_file(path, "hunter2\n", 8);
     assert_int_equal(secret_read(path, secret, error), 0);
     secret_wipe(secret);
     assert_memory_equal(secret, nothing, SECRET_BYTES);
-    write_file("\nhunter2\n", 9);
+    write_file(path, "\nhunter2\n", 9);
     assert_int_equal(secret_read(path, secret, error), -EINVAL);
     assert_memory_equal(secret, nothing, SECRET_BYTES);
 }

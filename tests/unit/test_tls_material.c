@@ -1,6 +1,7 @@
 /* The files of a TLS server: which are read, and what is said of those that are not. */
 #include "common/compiler.h"
 #include "common/tls_material.h"
+#include "tests/unit/files.h"
 #include "tests/unit/tls_certificates.h"
 
 #include <fcntl.h>
@@ -25,11 +26,8 @@ static bool reads(const char *cert, const char *key, const char *client_ca)
 static const char *write_text(const char *name, const char *text)
 {
     const char *path = certificates_path(name);
-    FILE *file = fopen(path, "w");
 
-    assert_non_null(file);
-    fputs(text, file);
-    fclose(file);
+    write_file(path, text, strlen(text));
     return path;
 }
 

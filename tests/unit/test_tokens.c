@@ -2,6 +2,7 @@
 #include "common/allowance.h"
 #include "common/token_file.h"
 #include "common/tokens.h"
+#include "tests/unit/files.h"
 #include "tests/unit/unit.h"
 
 #include <errno.h>
@@ -21,11 +22,7 @@ static char a[TOKEN_SECRET_CHARS + 1], b[TOKEN_SECRET_CHARS + 1], c[TOKEN_SECRET
 
 static void write_text(const char *text)
 {
-    FILE *file = fopen(path, "w");
-
-    assert_non_null(file);
-    fputs(text, file);
-    assert_int_equal(fclose(file), 0);
+    write_file(path, text, strlen(text));
 }
 
 /* A line for a token, in a buffer of its own. */

@@ -9,11 +9,12 @@ import time
 
 import pytest
 from harness.attack import memory
+from harness.bystander import total
 from harness.certificates import tls_options
 from harness.env import PATIENCE, SANITIZED, program, wait_until
-from harness.h2_raw import END_STREAM, Raw, data
+from harness.h2_raw import Raw, send_one
+from harness.link import say
 from harness.sender import assert_same
-from harness.wire import framed_packets
 
 KEY_UPDATES = 3000 if SANITIZED else 30_000
 CROWD, HANDSHAKE_BYTES = 200, 110_000
@@ -23,17 +24,6 @@ HELLO_MAX = 131_396  # what OpenSSL would take
 @pytest.fixture
 def tallyd(redis, start_tallyd, authority, server):
     return start_tallyd(redis.port, workers=1, **tls_options(authority, server))
-
-
-def total(tallyd, name):
-    return tallyd.stats()["totals"][name]
-
-
-def send_one(tallyd, authority):
-    with Raw(tallyd.grpc_port, tls=authority.context(protocols=["h2"])) as client:
-        client.greet()
-        client.send(client.request(1), data(1, framed_packets(["d"]), END_STREAM))
-        client.wait(lambda seen: 1 in seen.ended, "the Ack")
 
 
 def update_keys(port, protocol, how):
@@ -127,14 +117,7 @@ HELLOS = {
 
 @pytest.mark.parametrize("hello", HELLOS.values(), ids=HELLOS)
 def test_a_hello_no_client_has_is_refused(tallyd, authority, hello):
-    with socket.create_connection(("127.0.0.1", tallyd.grpc_port), timeout=9 * PATIENCE) as sock:
-        sock.sendall(hello)
-        answer = b""
-        try:
-            while chunk := sock.recv(65536):
-                answer += chunk
-        except ConnectionResetError:
-            pass
+    answer = say(tallyd.grpc_port, hello)
     if hello == HELLOS["a second one that claims to be large"]:
         assert answer.startswith(b"\x16")  # the demand for it
     wait_until(lambda: total(tallyd, "bad_peer_tls") == 1, "it to be counted")

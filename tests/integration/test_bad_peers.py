@@ -3,7 +3,8 @@ import socket
 
 import pytest
 from harness import grpc_client
-from harness.env import PATIENCE, wait_until
+from harness.env import wait_until
+from harness.link import say
 from harness.sender import assert_same
 
 # The first bytes of a TLS 1.3 ClientHello: record header, handshake header, version, random.
@@ -31,31 +32,13 @@ STRANGERS = {
 }
 
 
-def read_to_the_end(sock):
-    """Everything the server still says; fails when it leaves the connection open."""
-    sock.settimeout(60 * PATIENCE)
-    data = b""
-    try:
-        while chunk := sock.recv(65536):
-            data += chunk
-    except ConnectionResetError:
-        pass
-    return data
-
-
-def call_on(tallyd, data):
-    with socket.create_connection(("127.0.0.1", tallyd.grpc_port)) as sock:
-        sock.sendall(data)
-        return read_to_the_end(sock)
-
-
 @pytest.mark.parametrize("name", STRANGERS)
 def test_a_stranger_is_shut_out_with_one_line_in_the_log(redis, tallyd, name):
-    call_on(tallyd, STRANGERS[name])
+    say(tallyd.grpc_port, STRANGERS[name])
     wait_until(lambda: tallyd.stats()["totals"]["bad_peers"] == 1, "the peer in /stats")
     lines = len(tallyd.log().splitlines())
     for _ in range(50):
-        call_on(tallyd, STRANGERS[name])
+        say(tallyd.grpc_port, STRANGERS[name])
     wait_until(lambda: tallyd.stats()["totals"]["bad_peers"] == 51, "all of them in /stats")
     assert len(tallyd.log().splitlines()) - lines <= 3, "the log must not follow a flood"
     assert "127.0.0.1" in tallyd.log()
@@ -64,7 +47,7 @@ def test_a_stranger_is_shut_out_with_one_line_in_the_log(redis, tallyd, name):
 
 
 def test_plain_http_is_answered_so_that_curl_shows_it(tallyd):
-    answer = call_on(tallyd, STRANGERS["HTTP/1.1"])
+    answer = say(tallyd.grpc_port, STRANGERS["HTTP/1.1"])
     assert answer.startswith(b"HTTP/1.1 4")
     assert b"\r\n\r\n" in answer
     assert answer.endswith(b"/metrics.\n"), "nothing of HTTP/2 behind it"

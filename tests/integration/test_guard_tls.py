@@ -8,7 +8,18 @@ import pytest
 from harness.bystander import total
 from harness.certificates import tls_options
 from harness.env import PATIENCE, wait_until
-from harness.h2_raw import END_STREAM, PADDED, PREFACE, Raw, data, full_frames, padded, settings
+from harness.h2_raw import (
+    END_STREAM,
+    PADDED,
+    PREFACE,
+    Raw,
+    data,
+    full_frames,
+    padded,
+    send_one,
+    settings,
+)
+from harness.link import say
 from harness.sender import assert_same
 from harness.wire import framed_packets
 
@@ -20,41 +31,20 @@ def tallyd(redis, start_tallyd, authority):
     )
 
 
-def say(tallyd, what):
-    """Says it without TLS; returns what is answered up to the end."""
-    with socket.create_connection(("127.0.0.1", tallyd.grpc_port), timeout=60 * PATIENCE) as sock:
-        sock.sendall(what)
-        answer = b""
-        try:
-            while chunk := sock.recv(65536):
-                answer += chunk
-        except ConnectionResetError:
-            pass
-        return answer
-
-
 def test_who_speaks_plainly_is_told_so(redis, tallyd, authority):
-    answer = say(tallyd, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    answer = say(tallyd.grpc_port, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 400") and b"TLS" in answer
-    assert b"HTTP/1.1" not in say(tallyd, PREFACE + settings())
-    say(tallyd, b"\0" * 100)
+    assert b"HTTP/1.1" not in say(tallyd.grpc_port, PREFACE + settings())
+    say(tallyd.grpc_port, b"\0" * 100)
     wait_until(lambda: total(tallyd, "bad_peer_tls") == 3, "three of them to be counted")
     assert "without TLS" in tallyd.log()
     send_one(tallyd, authority)
     assert_same(redis.totals(), {"d": 1})
 
 
-def send_one(tallyd, authority):
-    context = authority.context(protocols=["h2"])
-    with Raw(tallyd.grpc_port, tls=context) as client:
-        client.greet()
-        client.send(client.request(1), data(1, framed_packets(["d"]), END_STREAM))
-        client.wait(lambda seen: 1 in seen.ended, "the Ack")
-
-
 @pytest.mark.parametrize("begin", [b"", b"\x16", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"])
 def test_a_handshake_has_to_end_in_time(tallyd, authority, begin):
-    assert say(tallyd, begin) == b""
+    assert say(tallyd.grpc_port, begin) == b""
     assert total(tallyd, "bad_peer_slow") == 1
     send_one(tallyd, authority)
 
@@ -109,8 +99,7 @@ def send_useless_records(tallyd, authority, stop):
         records = unit * 512
         while not stop.is_set() and not client.seen.closed:
             for at in range(0, len(records), 16384):
-                client._read(0)  # window updates; it leaves a short time-out behind
-                client.socket.settimeout(client.timeout)
+                client._read(0)  # window updates
                 client.send(records[at : at + 16384])
 
 

@@ -1,9 +1,8 @@
 """What an attacker found: requests that hide another one, readings that fail."""
-import socket
-
 import pytest
-from harness.env import PATIENCE, wait_until
+from harness.env import wait_until
 from harness.http_client import ask
+from harness.link import say
 
 NEVER_MS = 3_600_000
 HIDDEN = b"GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -12,16 +11,7 @@ MANY = b"".join(b"X-%d: 1\r\n" % i for i in range(70))
 
 def answers(tallyd, request):
     """How many answers one request brings, until the server closes or has nothing more to say."""
-    with socket.create_connection(("127.0.0.1", tallyd.http_port)) as connection:
-        connection.settimeout(2 * PATIENCE)
-        connection.sendall(request)
-        said = b""
-        try:
-            while part := connection.recv(65536):
-                said += part
-        except (TimeoutError, ConnectionError):
-            pass
-    return said.count(b"HTTP/1.1 ")
+    return say(tallyd.http_port, request, silence=2).count(b"HTTP/1.1 ")
 
 
 @pytest.mark.parametrize(

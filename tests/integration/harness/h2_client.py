@@ -1,8 +1,6 @@
 """A hand-driven HTTP/2 client on python3-h2: it sends exactly what a test asks for, right or
 wrong, and shows exactly what came back."""
 import dataclasses
-import socket
-import time
 from urllib.parse import unquote
 
 import h2.config
@@ -11,8 +9,9 @@ import h2.errors
 import h2.events
 import h2.settings
 
-from .env import PATIENCE, WAIT_S
-from .wire import PATH
+from .env import WAIT_S
+from .link import Link
+from .wire import request_headers
 
 
 @dataclasses.dataclass
@@ -50,13 +49,13 @@ class Reply:
         return None if value is None else int(value)
 
 
-class H2Client:
-    """One connection. Not thread-safe; it reads only inside its own calls."""
+class H2Client(Link):
+    """One connection."""
+
+    headers = staticmethod(request_headers)
 
     def __init__(self, port, initial_window=None, tls=None):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=WAIT_S * PATIENCE)
-        if tls:  # an ssl.SSLContext
-            self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
+        super().__init__(port, tls=tls)
         config = h2.config.H2Configuration(
             client_side=True,
             header_encoding="utf-8",
@@ -74,26 +73,6 @@ class H2Client:
         self.goaway = None  # error code
         self.flush()
 
-    def close(self):
-        self.socket.close()
-
-    @staticmethod
-    def headers(**changed):
-        """The request headers of StreamPackets. Keywords replace some: method="GET", path="/x",
-        content_type=None (left out), any_other="value"."""
-        headers = {
-            ":method": "POST",
-            ":scheme": "http",
-            ":path": PATH,
-            ":authority": "localhost",
-            "content-type": "application/grpc",
-            "te": "trailers",
-        }
-        for name, value in changed.items():
-            name = name.replace("_", "-")
-            headers[":" + name if ":" + name in headers else name] = value
-        return [(name, value) for name, value in headers.items() if value is not None]
-
     def open(self, end=False, **changed):
         """Begins a call of StreamPackets with headers(**changed) and returns its stream id."""
         stream = self.connection.get_next_available_stream_id()
@@ -104,14 +83,14 @@ class H2Client:
 
     def send(self, stream, data, end=False):
         """Sends DATA as the server's windows allow; stops when the server ends the stream."""
+        reply, window = self.replies[stream], self.connection.local_flow_control_window
         while data:
-            room = self.connection.local_flow_control_window(stream)
-            room = min(room, self.connection.max_outbound_frame_size)
-            if self.replies[stream].reset is not None:
+            self._read_until(
+                lambda: reply.reset is not None or window(stream), lambda: f"a window: {reply}"
+            )
+            if reply.reset is not None:
                 return
-            if room == 0:
-                self._read()
-                continue
+            room = min(window(stream), self.connection.max_outbound_frame_size)
             self.connection.send_data(stream, data[:room])
             data = data[room:]
             self.flush()
@@ -130,25 +109,22 @@ class H2Client:
 
     def read_now(self):
         """Reads what comes within a moment; returns the client."""
-        self.socket.settimeout(0.1)
-        self._read()
-        self.socket.settimeout(WAIT_S * PATIENCE)
+        self._read(0.1)
         return self
 
     def finish(self, stream, timeout=WAIT_S):
         """Waits until the server ended or reset the stream, and returns the Reply."""
-        deadline = time.monotonic() + timeout * PATIENCE
         reply = self.replies[stream]
-        while not reply.ended and reply.reset is None:
-            assert time.monotonic() < deadline, f"no end of stream {stream}: {reply}"
-            self._read()
+        self._read_until(
+            lambda: reply.ended or reply.reset is not None,
+            lambda: f"the end of stream {stream}: {reply}",
+            timeout,
+        )
         return reply
 
     def read_to_the_end(self, timeout=WAIT_S):
         """Reads until the server closes the connection, and then raises ConnectionError."""
-        deadline = time.monotonic() + timeout * PATIENCE
-        while time.monotonic() < deadline:
-            self._read()
+        self._read_until(lambda: False, lambda: "the end of the connection", timeout)
 
     def call(self, data, **changed):
         """A whole call: headers, data, end, reply."""
@@ -162,18 +138,14 @@ class H2Client:
         if data:
             self.socket.sendall(data)
 
-    def _read(self):
-        try:
-            data = self.socket.recv(65536)
-        except TimeoutError:
-            return
-        if not data:
+    def _take(self, octets):
+        if not octets:
             raise ConnectionError("the server closed the connection")
-        for event in self.connection.receive_data(data):
-            self._take(event)
+        for event in self.connection.receive_data(octets):
+            self._note(event)
         self.flush()
 
-    def _take(self, event):
+    def _note(self, event):
         if isinstance(event, h2.events.ConnectionTerminated):
             self.goaway = event.error_code
             return

@@ -9,16 +9,14 @@ the wire.
         assert seen.goaway is None and seen.resets == {}
 """
 import dataclasses
-import socket
 import ssl
 import struct
-import time
 
 import hpack
 from hyperframe.frame import Frame
 
-from .env import PATIENCE, WAIT_S
-from .wire import PATH
+from .link import Link
+from .wire import framed_packets, request_headers
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
@@ -105,33 +103,18 @@ class Seen:
         return None
 
 
-class Raw:
-    """One connection; `tls` is a context for TLS. It reads only inside its own calls."""
+class Raw(Link):
+    """One connection."""
 
-    def __init__(self, port, tls=None, timeout=WAIT_S, receive_bytes=None):
-        self.socket = socket.socket()
-        if receive_bytes:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
-        self.timeout = timeout * PATIENCE
-        self.socket.settimeout(self.timeout)
-        self.socket.connect(("127.0.0.1", port))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if tls:
-            self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
+    fields = staticmethod(request_headers)
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
         self.encoder, self.decoder = hpack.Encoder(), hpack.Decoder()
         self.seen = Seen()
         self.bytes = b""
         self.block = b""
         self.count = 0
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-    def close(self):
-        self.socket.close()
 
     # What is sent
 
@@ -153,23 +136,6 @@ class Raw:
         """A header block, encoded in this connection's compression context."""
         return self.encoder.encode(fields, huffman=False)
 
-    @staticmethod
-    def fields(**changed):
-        """The request headers of StreamPackets. Keywords replace: method="GET", or leave out:
-        content_type=None."""
-        headers = {
-            ":method": "POST",
-            ":scheme": "http",
-            ":path": PATH,
-            ":authority": "localhost",
-            "content-type": "application/grpc",
-            "te": "trailers",
-        }
-        for name, value in changed.items():
-            name = name.replace("_", "-")
-            headers[":" + name if ":" + name in headers else name] = value
-        return [(name, value) for name, value in headers.items() if value is not None]
-
     def request(self, stream, flags=0, extra=(), **changed):
         """A HEADERS frame that opens a call of StreamPackets, with `extra` fields behind."""
         fields = self.fields(**changed) + list(extra)
@@ -177,19 +143,9 @@ class Raw:
 
     # What comes
 
-    def _read(self, timeout):
-        """Reads once. Returns False when nothing came in that time."""
-        self.socket.settimeout(max(timeout, 0.001))
-        try:
-            chunk = self.socket.recv(65536)
-        except (TimeoutError, ssl.SSLWantReadError):
-            return False
-        except (ConnectionError, ssl.SSLError):
-            chunk = b""
-        if not chunk:
-            self.seen.closed = True
-            return True
-        self.bytes += chunk
+    def _take(self, octets):
+        self.seen.closed = not octets
+        self.bytes += octets
         while len(self.bytes) >= 9:
             length = int.from_bytes(self.bytes[:3], "big")
             if len(self.bytes) < 9 + length:
@@ -198,7 +154,6 @@ class Raw:
             parsed.parse_body(memoryview(self.bytes[9 : 9 + length]))
             self.bytes = self.bytes[9 + length :]
             self._note(parsed)
-        return True
 
     def _note(self, got):
         seen, stream = self.seen, got.stream_id
@@ -225,39 +180,44 @@ class Raw:
 
     def wait(self, condition, what, timeout=None):
         """Reads until `condition(seen)` is true; fails when the server closes before."""
-        deadline = time.monotonic() + (timeout * PATIENCE if timeout else self.timeout)
-        while not condition(self.seen):
-            assert not self.seen.closed, f"closed while waiting for {what}: {self.seen}"
-            left = deadline - time.monotonic()
-            assert left > 0, f"waited in vain for {what}: {self.seen}"
-            self._read(left)
-        return self.seen
+        seen = self.seen
+        self._read_until(
+            lambda: condition(seen) or seen.closed, lambda: f"{what}: {seen}", timeout
+        )
+        assert condition(seen), f"closed while waiting for {what}: {seen}"
+        return seen
 
     def settle(self):
         """Reads until the server has said all that it has to say about what was sent: it answers
         frames in their order, and what it owed at the first PING is out at the second one's
         answer. Returns what was seen so far; a connection that is going away is read to its
         end."""
+        seen = self.seen
         for _ in range(2):
             self.count += 1
             mark = b"settle%02d" % (self.count % 100)
-            before = self.seen.pings.count(mark)
+            due = seen.pings.count(mark) + 1
             self.send(ping(mark))
-            deadline = time.monotonic() + self.timeout
-            while self.seen.pings.count(mark) == before and not self.seen.closed:
-                assert time.monotonic() < deadline, f"neither answer nor end: {self.seen}"
-                self._read(deadline - time.monotonic())
-                if self.seen.goaway:
-                    return self.read_to_the_end()
-        return self.seen
+            self._read_until(
+                lambda: seen.pings.count(mark) == due or seen.closed or seen.goaway,
+                lambda: f"an answer, or the end: {seen}",
+            )
+            if seen.goaway:
+                return self.read_to_the_end()
+        return seen
 
     def read_to_the_end(self):
         """Reads until the server has closed its side."""
-        deadline = time.monotonic() + self.timeout
-        while not self.seen.closed:
-            assert time.monotonic() < deadline, f"it does not close: {self.seen}"
-            self._read(deadline - time.monotonic())
+        self._read_until(lambda: self.seen.closed, lambda: f"the end: {self.seen}")
         return self.seen
+
+
+def send_one(tallyd, authority):
+    """Sends one packet, of the device d, over TLS, and waits for the Ack."""
+    with Raw(tallyd.grpc_port, tls=authority.context(protocols=["h2"])) as client:
+        client.greet()
+        client.send(client.request(1), data(1, framed_packets(["d"]), END_STREAM))
+        client.wait(lambda seen: 1 in seen.ended, "the Ack")
 
 
 def literals(fields):

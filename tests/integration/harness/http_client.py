@@ -2,9 +2,8 @@
 must be, and a few counts to ask for."""
 import json
 import re
-import socket
 
-from .env import PATIENCE, WAIT_S
+from .link import say
 from .redis_server import KEY
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -40,15 +39,7 @@ def check_problem(answer, status, parameter=None, detail=""):
 def raw(tallyd, request):
     """Sends bytes and returns (status, headers with small names, body) of what comes until the
     server closes; None when nothing does."""
-    with socket.create_connection(("127.0.0.1", tallyd.http_port)) as connection:
-        connection.settimeout(WAIT_S * PATIENCE)
-        answer = b""
-        try:
-            connection.sendall(request)
-            while part := connection.recv(65536):
-                answer += part
-        except ConnectionError:  # it may close on rubbish before all of it is read
-            pass
+    answer = say(tallyd.http_port, request)
     if not answer:
         return None
     head, _, body = answer.partition(b"\r\n\r\n")

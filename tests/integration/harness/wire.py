@@ -1,6 +1,23 @@
-"""Packets and gRPC messages as bytes, made by hand so that they can be wrong on purpose."""
+"""Requests, packets and gRPC messages, made by hand so that they can be wrong on purpose."""
 
 PATH = "/telemetry.TelemetryIngest/StreamPackets"
+
+
+def request_headers(**changed):
+    """The request headers of StreamPackets. Keywords replace: method="GET", or leave out:
+    content_type=None. Any other is another header."""
+    headers = {
+        ":method": "POST",
+        ":scheme": "http",
+        ":path": PATH,
+        ":authority": "localhost",
+        "content-type": "application/grpc",
+        "te": "trailers",
+    }
+    for name, value in changed.items():
+        name = name.replace("_", "-")
+        headers[":" + name if ":" + name in headers else name] = value
+    return [(name, value) for name, value in headers.items() if value is not None]
 
 
 def varint(value):

@@ -10,9 +10,10 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/network.h"
 #include "common/thread.h"
 #include "http/connection_tracker.h"
-#include "http/tls_proxy.h"
+#include "http/proxy_callers.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,8 +34,8 @@ enum reason { REASON_ADDRESS, REASON_CROWD, REASON_STALL, REASONS };
 
 struct connection_limiter {
     struct connection_limiter_options options;
-    uint64_t port;           /* that civetweb listens on */
-    struct tls_proxy *proxy; /* NULL: none */
+    uint64_t port;                 /* that civetweb listens on */
+    struct proxy_callers *callers; /* NULL: none */
     pthread_t thread;
     bool running;
     pthread_mutex_t lock; /* of `stop`, with `changed` */
@@ -96,7 +97,7 @@ static void log_shut(struct connection_limiter *limiter, enum reason reason,
     };
     char name[NETWORK_NAME_BYTES];
 
-    if (!limiter->proxy || !tls_proxy_name_client(limiter->proxy, peer->port, name))
+    if (!limiter->callers || !proxy_callers_name(limiter->callers, peer->port, name))
         network_name_peer(fd, name);
     log_event(
         LOG_WARN,
@@ -275,12 +276,12 @@ connection_limiter_create(const struct connection_limiter_options *options)
 }
 
 int connection_limiter_start(struct connection_limiter *limiter, uint64_t port,
-                             struct tls_proxy *proxy)
+                             struct proxy_callers *callers)
 {
     int error;
 
     limiter->port = port;
-    limiter->proxy = proxy;
+    limiter->callers = callers;
     error = thread_start(&limiter->thread, THREAD_HTTP, "http-limiter", run, limiter);
     limiter->running = !error;
     return error;

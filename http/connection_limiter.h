@@ -26,17 +26,17 @@ struct connection_limiter_options {
 };
 
 struct connection_limiter;
-struct tls_proxy;
+struct proxy_callers;
 
 /* Returns NULL with errno. Called by: main, before civetweb starts. */
 struct connection_limiter *
 connection_limiter_create(const struct connection_limiter_options *options) MUST_CHECK;
 
-/* Starts its thread, for the port that civetweb listens on. `proxy`, which knows who comes by it,
- * is borrowed until connection_limiter_destroy(); NULL: clients come themselves. Returns 0 or a
- * negative errno. Called by: main. */
+/* Starts its thread, for the port that civetweb listens on. `callers`, who come through the TLS
+ * proxy, are borrowed until connection_limiter_destroy(); NULL: clients come themselves. Returns 0
+ * or a negative errno. Called by: main. */
 int connection_limiter_start(struct connection_limiter *limiter, uint64_t port,
-                             struct tls_proxy *proxy) MUST_CHECK;
+                             struct proxy_callers *callers) MUST_CHECK;
 
 /* Ends the thread. NULL does nothing. Called by: main, when civetweb has stopped. */
 void connection_limiter_destroy(struct connection_limiter *limiter);

@@ -263,8 +263,8 @@ static int start_tls_proxy(struct http_server *server, char error[ERROR_BYTES])
 
 static int start_connection_limiter(struct http_server *server, char error[ERROR_BYTES])
 {
-    int result =
-        connection_limiter_start(server->shared.limiter, server->port, server->shared.tls_proxy);
+    int result = connection_limiter_start(server->shared.limiter, server->port,
+                                          tls_proxy_callers(server->shared.tls_proxy));
 
     if (!result)
         return 0;

@@ -236,11 +236,11 @@ static void write_http(struct exposition *e, const struct http_shared *shared)
         "failed or took too long, their address had too many, or memory or descriptors "
         "were short.");
     exposition_labelled(e, "reason", "tls",
-                        tls_proxy_refused(shared->tls_proxy, TLS_PROXY_REFUSED_TLS));
+                        tls_proxy_refused(shared->tls_proxy, PROXY_REFUSED_TLS));
     exposition_labelled(e, "reason", "address",
-                        tls_proxy_refused(shared->tls_proxy, TLS_PROXY_REFUSED_ADDRESS));
+                        tls_proxy_refused(shared->tls_proxy, PROXY_REFUSED_ADDRESS));
     exposition_labelled(e, "reason", "short",
-                        tls_proxy_refused(shared->tls_proxy, TLS_PROXY_REFUSED_SHORT));
+                        tls_proxy_refused(shared->tls_proxy, PROXY_REFUSED_SHORT));
 }
 
 static void write_snapshot(struct exposition *e, struct reader *reader)

@@ -1,8 +1,7 @@
 /*
- * Who a request comes from is told by the port of this host from which the relay reached civetweb:
- * `callers` says who is behind it from before the first byte goes out until before the socket is
- * closed, so no other process can have that port meanwhile. Who reaches civetweb's port without the
- * proxy is in no entry.
+ * One thread has them all: it accepts (proxy_listener.c), shakes hands and carries (relay.c), keeps
+ * who is connected (proxy_clients.c), and tells civetweb's threads who is behind the connections
+ * that it makes to them (proxy_callers.c).
  *
  * Bounds: connections at once, past which whoever has not shaken hands for long makes room, and if
  * nobody has, further ones wait in the kernel's queue; and connections of one address, past which
@@ -11,21 +10,21 @@
 #include "http/tls_proxy.h"
 
 #include "common/clock.h"
-#include "common/log.h"
 #include "common/network.h"
 #include "common/thread.h"
-#include "common/tls.h"
 #include "http/local_socket.h"
+#include "http/proxy_callers.h"
 #include "http/proxy_clients.h"
+#include "http/proxy_listener.h"
 #include "http/relay.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,119 +34,43 @@
 #include <unistd.h>
 
 #define EVENTS     64
-#define ACCEPTS    64  /* in a row */
-#define SWEEP_MS   200 /* how late a time-out may be; and how long accepting pauses */
-#define LAST_MS    500 /* for the last answers */
+#define ACCEPTS    64                      /* in a row */
+#define SWEEP_MS   PROXY_LISTENER_PAUSE_MS /* how late a time-out may be */
+#define LAST_MS    500                     /* for the last answers */
 #define PATIENT_MS 250 /* for a handshake, when others wait: some round trips across the world */
-#define PORTS      65536
 
 struct tls_proxy {
     struct tls_proxy_options options;
-    int listener, wake_fd, epoll_fd;
-    bool accepting; /* the listener is watched */
+    int wake_fd, epoll_fd;
     uint16_t backend_port;
     pthread_t thread;
     bool running;
     atomic_bool stop;
-    struct proxy_clients *clients;               /* the thread's */
-    struct log_limit refused, crowded, short_of; /* a kind of line each */
-    struct log_limit paused;
-    _Atomic uint64_t refusals[TLS_PROXY_REFUSALS]; /* written by the thread alone */
-    _Atomic uint8_t callers[PORTS];                /* enum tls_proxy_caller; the thread writes */
-    pthread_mutex_t lock;                          /* of the names; nothing is taken under it */
-    char names[PORTS][NETWORK_NAME_BYTES];         /* of the others' addresses */
+    struct proxy_listener listener; /* the thread's, as are the clients */
+    struct proxy_clients *clients;
+    struct proxy_callers *callers;
+    struct proxy_refusals refusals;
 };
 
-/* civetweb asks when it has read a request, whose first byte went out after its port was set: the
- * kernel, which carried it, keeps the order. */
-enum tls_proxy_caller tls_proxy_caller(const struct tls_proxy *proxy, int port)
+struct proxy_callers *tls_proxy_callers(const struct tls_proxy *proxy)
 {
-    return port > 0 && port < PORTS ? atomic_load(&proxy->callers[port]) : TLS_PROXY_NONE;
+    return proxy ? proxy->callers : NULL;
 }
 
-static void set_caller(struct tls_proxy *proxy, uint16_t port, enum tls_proxy_caller caller)
+uint64_t tls_proxy_refused(const struct tls_proxy *proxy, enum proxy_refusal reason)
 {
-    atomic_store(&proxy->callers[port], (uint8_t)caller);
-}
-
-static void set_name(struct tls_proxy *proxy, uint16_t port, const char name[NETWORK_NAME_BYTES])
-{
-    pthread_mutex_lock(&proxy->lock);
-    memcpy(proxy->names[port], name, NETWORK_NAME_BYTES);
-    pthread_mutex_unlock(&proxy->lock);
-}
-
-bool tls_proxy_name_client(struct tls_proxy *proxy, int port, char name[NETWORK_NAME_BYTES])
-{
-    if (tls_proxy_caller(proxy, port) == TLS_PROXY_NONE)
-        return false;
-    pthread_mutex_lock(&proxy->lock);
-    memcpy(name, proxy->names[port], NETWORK_NAME_BYTES);
-    pthread_mutex_unlock(&proxy->lock);
-    return true;
-}
-
-static void note_refusal(struct tls_proxy *proxy, enum tls_proxy_refusal reason)
-{
-    atomic_fetch_add_explicit(&proxy->refusals[reason], 1, memory_order_relaxed);
-}
-
-uint64_t tls_proxy_refused(const struct tls_proxy *proxy, enum tls_proxy_refusal reason)
-{
-    return proxy ? atomic_load_explicit(&proxy->refusals[reason], memory_order_relaxed) : 0;
+    return proxy ? proxy_refusals_count(&proxy->refusals, reason) : 0;
 }
 
 /* ---- Clients -------------------------------------------------------------------------------- */
-
-static void watch_listener(struct tls_proxy *proxy, bool accepting)
-{
-    struct epoll_event event = {.events = accepting ? EPOLLIN : 0, .data.ptr = &proxy->listener};
-
-    if (accepting != proxy->accepting &&
-        !epoll_ctl(proxy->epoll_fd, EPOLL_CTL_MOD, proxy->listener, &event))
-        proxy->accepting = accepting;
-}
 
 /* Once the socket is closed, anybody on this host may be given its port. */
 static void remove_client(struct tls_proxy *proxy, struct proxy_client *client)
 {
     if (client->port)
-        set_caller(proxy, client->port, TLS_PROXY_NONE);
+        proxy_callers_clear(proxy->callers, client->port);
     relay_fini(&client->relay);
     proxy_clients_remove(proxy->clients, client);
-}
-
-/* Those who connect and leave without a word, as load balancers do, are not worth a line. */
-static void log_refusal(struct tls_proxy *proxy, const struct proxy_client *client)
-{
-    const struct log_about about = {
-        .kind = "http_tls", .peer = client->name, .limit = &proxy->refused};
-    char reason[ERROR_BYTES];
-
-    tls_handshake_error(client->relay.ssl, reason);
-    if (BIO_number_read(SSL_get_rbio(client->relay.ssl)) == 0)
-        return;
-    note_refusal(proxy, TLS_PROXY_REFUSED_TLS);
-    log_event(LOG_WARN, &about, "TLS with a client of HTTP failed: %s", reason);
-}
-
-/* Sends somebody away for want of memory or descriptors; `error` is a negative errno. */
-static void refuse_for_want(struct tls_proxy *proxy, const char *name, int error)
-{
-    note_refusal(proxy, TLS_PROXY_REFUSED_SHORT);
-    log_event(LOG_WARN,
-              &(struct log_about){.kind = "http_short", .peer = name, .limit = &proxy->short_of},
-              "HTTP: a client of TLS cannot be served: %s", strerror(-error));
-}
-
-static void refuse_as_slow(struct tls_proxy *proxy, const struct proxy_client *client,
-                           const char *when)
-{
-    const struct log_about about = {
-        .kind = "http_tls", .peer = client->name, .limit = &proxy->refused};
-
-    note_refusal(proxy, TLS_PROXY_REFUSED_TLS);
-    log_event(LOG_WARN, &about, "a client of HTTP had not ended its TLS handshake %s", when);
 }
 
 static enum relay_result connect_backend(struct tls_proxy *proxy, struct proxy_client *client)
@@ -156,13 +79,14 @@ static enum relay_result connect_backend(struct tls_proxy *proxy, struct proxy_c
     int fd = local_socket_reach(proxy->backend_port, &port);
 
     if (fd < 0) {
-        refuse_for_want(proxy, client->name, fd);
+        proxy_refusals_note_short(&proxy->refusals, client->name, fd);
         return RELAY_OVER;
     }
     client->port = port;
-    set_name(proxy, port, client->name);
-    set_caller(proxy, port,
-               relay_is_verified(&client->relay) ? TLS_PROXY_VERIFIED : TLS_PROXY_CLIENT);
+    proxy_callers_set(proxy->callers, port,
+                      relay_is_verified(&client->relay) ? PROXY_CALLER_VERIFIED
+                                                        : PROXY_CALLER_CLIENT,
+                      client->name);
     return relay_connect(&client->relay, fd);
 }
 
@@ -177,7 +101,7 @@ static void serve(struct tls_proxy *proxy, struct relay_end *end, uint32_t event
     if (result == RELAY_SHAKEN)
         result = connect_backend(proxy, client);
     if (result == RELAY_FAILED)
-        log_refusal(proxy, client);
+        proxy_refusals_note_tls(&proxy->refusals, client->name, client->relay.ssl);
     if (result != RELAY_GOES_ON)
         remove_client(proxy, client);
 }
@@ -185,22 +109,17 @@ static void serve(struct tls_proxy *proxy, struct relay_end *end, uint32_t event
 /* ---- Accepting ------------------------------------------------------------------------------ */
 
 /* `error` is why proxy_clients_add() did not take it. */
-static void refuse(struct tls_proxy *proxy, const struct sockaddr *address, int error)
+static void note_refusal(struct tls_proxy *proxy, const struct sockaddr *address, int error)
 {
     char name[NETWORK_NAME_BYTES];
 
     network_name_address(address, name);
-    if (error != -EUSERS) {
-        refuse_for_want(proxy, name, error);
-        return;
-    }
-    note_refusal(proxy, TLS_PROXY_REFUSED_ADDRESS);
-    log_event(LOG_WARN,
-              &(struct log_about){.kind = "http_crowd", .peer = name, .limit = &proxy->crowded},
-              "HTTP: a connection was closed, since --http-connections-per-address are open");
+    if (error == -EUSERS)
+        proxy_refusals_note_address(&proxy->refusals, name);
+    else
+        proxy_refusals_note_short(&proxy->refusals, name, error);
 }
 
-/* Begins with a connection. */
 static void accept_client(struct tls_proxy *proxy, int fd, const struct sockaddr *address)
 {
     struct proxy_client *client = proxy_clients_add(proxy->clients, address);
@@ -208,7 +127,7 @@ static void accept_client(struct tls_proxy *proxy, int fd, const struct sockaddr
     int error;
 
     if (!client) {
-        refuse(proxy, address, -errno);
+        note_refusal(proxy, address, -errno);
         close(fd);
         return;
     }
@@ -216,19 +135,11 @@ static void accept_client(struct tls_proxy *proxy, int fd, const struct sockaddr
     error = relay_init(&client->relay, proxy->epoll_fd, fd, proxy->options.context,
                        proxy->options.handshake_timeout_ms);
     if (error) {
-        refuse_for_want(proxy, client->name, error);
+        proxy_refusals_note_short(&proxy->refusals, client->name, error);
         remove_client(proxy, client);
     } else {
         serve(proxy, &client->relay.client, 0);
     }
-}
-
-/* Who connects waits in the kernel's queue until the next sweep. */
-static void pause_for_want(struct tls_proxy *proxy, int error)
-{
-    watch_listener(proxy, false);
-    log_event(LOG_WARN, &(struct log_about){.kind = "http_paused", .limit = &proxy->paused},
-              "HTTP takes no connection for %d ms: %s", SWEEP_MS, strerror(-error));
 }
 
 /* Closes the handshake that has waited longest, if it has for long. Clients stand in the order in
@@ -242,7 +153,7 @@ static bool make_room(struct tls_proxy *proxy)
         client = proxy_clients_next(client);
     if (!client || clock_now_ms() + wait_ms < client->relay.deadline_ms + PATIENT_MS)
         return false;
-    refuse_as_slow(proxy, client, "when no more connections were left");
+    proxy_refusals_note_slow(&proxy->refusals, client->name, "when no more connections were left");
     remove_client(proxy, client);
     return true;
 }
@@ -257,27 +168,20 @@ static bool has_room(struct tls_proxy *proxy, bool first)
         return false;
     if (make_room(proxy))
         return true;
-    watch_listener(proxy, false); /* until the next sweep */
+    proxy_listener_pause(&proxy->listener); /* until the next sweep */
     return false;
 }
 
-static void accept_some(struct tls_proxy *proxy)
+static void accept_clients(struct tls_proxy *proxy)
 {
     for (int i = 0; i < ACCEPTS && has_room(proxy, i == 0); i++) {
-        struct sockaddr_storage address = {0};
-        socklen_t length = sizeof address;
-        int fd;
+        struct sockaddr_storage address;
+        int fd = proxy_listener_accept(&proxy->listener, &address);
 
-        fd = accept4(proxy->listener, (struct sockaddr *)&address, &length,
-                     SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0) {
+        if (fd == -EAGAIN)
+            return;
+        if (fd >= 0)
             accept_client(proxy, fd, (const struct sockaddr *)&address);
-        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            pause_for_want(proxy, -errno);
-            return;
-        } else if (errno == EAGAIN) {
-            return;
-        }
     }
 }
 
@@ -293,11 +197,11 @@ static void sweep(struct tls_proxy *proxy, uint64_t now_ms)
         if (!client->relay.deadline_ms || now_ms < client->relay.deadline_ms)
             continue;
         if (client->relay.stage == RELAY_HANDSHAKE)
-            refuse_as_slow(proxy, client, "in --handshake-timeout-ms");
+            proxy_refusals_note_slow(&proxy->refusals, client->name, "in --handshake-timeout-ms");
         remove_client(proxy, client);
     }
     if (!atomic_load(&proxy->stop)) /* even when all are taken: somebody may make room */
-        watch_listener(proxy, true);
+        proxy_listener_resume(&proxy->listener);
 }
 
 static void take_events(struct tls_proxy *proxy)
@@ -307,7 +211,7 @@ static void take_events(struct tls_proxy *proxy)
 
     for (int i = 0; i < count; i++) {
         if (events[i].data.ptr == &proxy->listener)
-            accept_some(proxy);
+            accept_clients(proxy);
         else if (events[i].data.ptr)
             serve(proxy, events[i].data.ptr, events[i].events);
     }
@@ -340,7 +244,7 @@ static void *run(void *argument)
             sweep_ms = now_ms + SWEEP_MS;
         }
     }
-    watch_listener(proxy, false);
+    proxy_listener_pause(&proxy->listener);
     epoll_ctl(proxy->epoll_fd, EPOLL_CTL_DEL, proxy->wake_fd, NULL);
     for (last_ms = clock_now_ms() + LAST_MS; has_answers(proxy) && clock_now_ms() < last_ms;)
         take_events(proxy);
@@ -349,35 +253,41 @@ static void *run(void *argument)
 
 /* ---- Start and stop ------------------------------------------------------------------------- */
 
-static int watch_own(struct tls_proxy *proxy)
-{
-    struct epoll_event listener = {.events = EPOLLIN, .data.ptr = &proxy->listener};
-    struct epoll_event wake = {.events = EPOLLIN, .data.ptr = NULL};
-
-    proxy->accepting = true;
-    return epoll_ctl(proxy->epoll_fd, EPOLL_CTL_ADD, proxy->listener, &listener) ||
-                   epoll_ctl(proxy->epoll_fd, EPOLL_CTL_ADD, proxy->wake_fd, &wake)
-               ? -errno
-               : 0;
-}
-
 /* Returns 0 or a negative errno. */
 static int open_all(struct tls_proxy *proxy)
 {
     const struct tls_proxy_options *options = &proxy->options;
+    struct epoll_event wake = {.events = EPOLLIN, .data.ptr = NULL};
+    int error;
 
-    proxy->listener = local_socket_listen(options->bind, options->port);
-    if (proxy->listener < 0)
-        return proxy->listener;
     proxy->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (proxy->epoll_fd < 0)
         return -errno;
+    error = proxy_listener_open(&proxy->listener, options->bind, options->port, proxy->epoll_fd);
+    if (error)
+        return error;
     proxy->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (proxy->wake_fd < 0)
+    if (proxy->wake_fd < 0 || epoll_ctl(proxy->epoll_fd, EPOLL_CTL_ADD, proxy->wake_fd, &wake))
+        return -errno;
+    proxy->callers = proxy_callers_create();
+    if (!proxy->callers)
         return -errno;
     proxy->clients = proxy_clients_create(&options->hash_key, options->connections,
                                           options->connections_per_address);
-    return proxy->clients ? watch_own(proxy) : -errno;
+    return proxy->clients ? 0 : -errno;
+}
+
+static void explain_failure(const struct tls_proxy_options *options, int error,
+                            char text[ERROR_BYTES])
+{
+    if (error == -EADDRINUSE)
+        snprintf(text, ERROR_BYTES,
+                 "HTTP port %" PRIu64 " on %.64s is in use: stop the program that holds it, or "
+                 "choose another one with --http-port",
+                 options->port, options->bind);
+    else
+        snprintf(text, ERROR_BYTES, "HTTP cannot listen on port %" PRIu64 " of %.64s: %s",
+                 options->port, options->bind, strerror(-error));
 }
 
 struct tls_proxy *tls_proxy_create(const struct tls_proxy_options *options, char error[ERROR_BYTES])
@@ -388,20 +298,12 @@ struct tls_proxy *tls_proxy_create(const struct tls_proxy_options *options, char
     thread_assert_role(THREAD_MAIN);
     if (proxy) {
         proxy->options = *options;
-        proxy->listener = proxy->epoll_fd = proxy->wake_fd = -1;
-        pthread_mutex_init(&proxy->lock, NULL);
+        proxy->listener.fd = proxy->epoll_fd = proxy->wake_fd = -1;
         result = open_all(proxy);
     }
     if (!result)
         return proxy;
-    if (result == -EADDRINUSE)
-        snprintf(error, ERROR_BYTES,
-                 "HTTP port %" PRIu64 " on %.64s is in use: stop the program that holds it, or "
-                 "choose another one with --http-port",
-                 options->port, options->bind);
-    else
-        snprintf(error, ERROR_BYTES, "HTTP cannot listen on port %" PRIu64 " of %.64s: %s",
-                 options->port, options->bind, strerror(-result));
+    explain_failure(options, result, error);
     tls_proxy_destroy(proxy);
     return NULL;
 }
@@ -430,12 +332,11 @@ void tls_proxy_destroy(struct tls_proxy *proxy)
     while (proxy->clients && (client = proxy_clients_first(proxy->clients)))
         remove_client(proxy, client);
     proxy_clients_destroy(proxy->clients);
-    if (proxy->listener >= 0)
-        close(proxy->listener);
+    proxy_callers_destroy(proxy->callers);
+    proxy_listener_close(&proxy->listener);
     if (proxy->wake_fd >= 0)
         close(proxy->wake_fd);
     if (proxy->epoll_fd >= 0)
         close(proxy->epoll_fd);
-    pthread_mutex_destroy(&proxy->lock);
     free(proxy);
 }

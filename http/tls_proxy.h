@@ -11,14 +11,14 @@
 #define TALLYD_HTTP_TLS_PROXY_H
 
 #include "common/compiler.h"
+#include "common/error.h"
 #include "common/hash.h"
-#include "common/network.h"
-#include "http/http.h"
+#include "http/proxy_refusals.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+struct proxy_callers;
 struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
 
 /* Everything is borrowed and must outlive the proxy. */
@@ -47,29 +47,11 @@ int tls_proxy_start(struct tls_proxy *proxy, uint16_t backend_port) MUST_CHECK;
  * frees it. NULL does nothing. Called by: main. */
 void tls_proxy_destroy(struct tls_proxy *proxy);
 
-enum tls_proxy_caller {
-    TLS_PROXY_NONE, /* nobody: a connection that did not come through the proxy */
-    TLS_PROXY_CLIENT,
-    TLS_PROXY_VERIFIED, /* has shown a certificate, and it was verified */
-};
-
-/* Who is behind a connection that the backend sees coming from `port` of 127.0.0.1. Called by:
- * http, while it serves that connection. */
-enum tls_proxy_caller tls_proxy_caller(const struct tls_proxy *proxy, int port);
-
-/* Writes the address of who is behind such a port, as network_name_address() does. Returns false,
- * and writes nothing, when nobody is. Any thread. */
-bool tls_proxy_name_client(struct tls_proxy *proxy, int port,
-                           char name[NETWORK_NAME_BYTES]) MUST_CHECK;
-
-enum tls_proxy_refusal {
-    TLS_PROXY_REFUSED_TLS,     /* TLS failed, or the handshake was not ended in time */
-    TLS_PROXY_REFUSED_ADDRESS, /* its address had too many connections */
-    TLS_PROXY_REFUSED_SHORT,   /* memory or descriptors were short */
-    TLS_PROXY_REFUSALS
-};
+/* Who is behind the connections that the backend sees: the proxy's, and valid as long as it; NULL
+ * when `proxy` is NULL. Any thread. */
+struct proxy_callers *tls_proxy_callers(const struct tls_proxy *proxy);
 
 /* How many connections were closed for a reason; 0 when `proxy` is NULL. Any thread. */
-uint64_t tls_proxy_refused(const struct tls_proxy *proxy, enum tls_proxy_refusal reason);
+uint64_t tls_proxy_refused(const struct tls_proxy *proxy, enum proxy_refusal reason);
 
 #endif

@@ -2,6 +2,8 @@
 import http.client
 import json
 import os
+import resource
+import select
 import socket
 import ssl
 import subprocess
@@ -107,6 +109,36 @@ def test_an_address_has_its_share(redis, start_tallyd, authority, server):
         connection.close()
     wait_until(lambda: answers(tallyd), "a place to be free again")
     assert refused(tallyd, "address") >= 1
+
+
+def test_who_cannot_be_served_for_want_of_descriptors_is_counted(over_tls, closing):
+    """The last descriptor is taken by the client's connection; the one to civetweb gets none."""
+    pid = over_tls.process.pid
+    client = closing(over_tls.trust.wrap_socket(
+        connect(over_tls), server_hostname="127.0.0.1", do_handshake_on_connect=False
+    ))
+    begin_handshake(client)  # it is accepted, and civetweb is not yet asked
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, before[1]))
+    try:
+        client.settimeout(60 * PATIENCE)
+        client.do_handshake()
+        assert ends(client)
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+    over_tls.wait_for_log("a client of TLS cannot be served: Too many open files.*peer=127")
+    wait_until(lambda: answers(over_tls), "descriptors to be had again")
+    assert {reason: refused(over_tls, reason) for reason in ("tls", "address", "short")} == {
+        "tls": 0, "address": 0, "short": 1
+    }
+
+
+def begin_handshake(client):
+    """Sends the ClientHello and waits for what the server says to it, which is left unread."""
+    client.settimeout(0)
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    assert select.select([client], [], [], 60 * PATIENCE)[0]
 
 
 def test_the_log_names_the_client_whose_connection_is_shut(

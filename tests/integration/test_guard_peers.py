@@ -1,5 +1,7 @@
 """Peers of the gRPC port that are slow, do not read, are silent, ping too often, or are too many: each
 is sent away at its bound, and those who only look like them are not."""
+import os
+import resource
 import socket
 import time
 
@@ -8,7 +10,7 @@ from harness import h2_raw
 from harness.attack import descriptors, memory
 from harness.bystander import Bystander, assert_back_to_normal, total
 from harness.certificates import tls_options
-from harness.env import PATIENCE, wait_until
+from harness.env import PATIENCE, VALGRIND, wait_until
 from harness.h2_raw import (
     ACK,
     CONTINUATION,
@@ -262,6 +264,46 @@ def test_connections_past_the_cap_are_refused(redis, start_tallyd, closing):
         closing(Raw(tallyd.grpc_port)).greet()
     closing(Raw(tallyd.grpc_port)).read_to_the_end()
     wait_until(lambda: tallyd.stats()["main"]["connections_refused"] == 1, "a refusal in /stats")
+
+
+def main_cpu_s(tallyd):
+    """The processor time that the main thread, which accepts connections, has taken."""
+    pid = tallyd.process.pid
+    with open(f"/proc/{pid}/task/{pid}/stat", encoding="ascii") as file:
+        user, system = file.read().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.skipif(VALGRIND, reason="Valgrind keeps descriptors, and the limit, for itself")
+def test_connections_wait_while_no_descriptor_is_left(redis, tallyd):
+    pid = tallyd.process.pid
+    with Raw(tallyd.grpc_port) as served:
+        served.greet()
+        limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (8, limits[1]))  # what is open stays so
+        with Raw(tallyd.grpc_port) as waiting:
+            waiting.send(h2_raw.PREFACE, settings())
+            tallyd.wait_for_log("cannot accept connections: Too many open files")
+            cpu_s = main_cpu_s(tallyd)
+            for stream in range(1, 21, 2):
+                send_packet(served, stream)
+                time.sleep(0.1)
+            assert main_cpu_s(tallyd) - cpu_s < 0.1, "it should pause, and asks again and again"
+            assert not waiting._read(0)
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+            waiting.wait(lambda seen: seen.settings_acks, "the server's preface")
+            send_packet(waiting, 1)
+    with Raw(tallyd.grpc_port) as late:
+        late.greet()
+        send_packet(late, 1)
+    assert_same(redis.totals(), {"d": 12})
+    assert_back_to_normal(tallyd)
+
+
+def send_packet(client, stream):
+    client.send(client.request(stream), data(stream, framed_packets(["d"]), END_STREAM))
+    client.wait(lambda seen: stream in seen.ended, "the Ack")
+    assert client.seen.field(stream, "grpc-status") == "0"
 
 
 def test_max_streams_is_announced_and_held(redis, start_tallyd):

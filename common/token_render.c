@@ -37,7 +37,7 @@ const char *token_render_prefix(const char *prefix, size_t length,
     return text;
 }
 
-size_t token_render_entry(const struct token_entry *entry, char line[TOKEN_FILE_LINE_BYTES + 2])
+size_t token_render_entry(const struct token_entry *entry, char line[TOKEN_ENTRY_LINE_BYTES + 2])
 {
     char which[TOKEN_RIGHTS_BYTES], prefix[TOKEN_PREFIX_TEXT_BYTES];
     int used =
@@ -48,7 +48,7 @@ size_t token_render_entry(const struct token_entry *entry, char line[TOKEN_FILE_
     if (entry->prefix_length)
         used += sprintf(line + used, " prefix=%s",
                         token_render_prefix(entry->prefix, entry->prefix_length, prefix));
-    if (entry->max_devices != TOKEN_FILE_NO_LIMIT)
+    if (entry->max_devices != TOKEN_ENTRY_NO_LIMIT)
         used += sprintf(line + used, " max-devices=%" PRIu64, entry->max_devices);
     used += sprintf(line + used, "\n");
     return (size_t)used;

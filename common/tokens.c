@@ -54,7 +54,7 @@ struct token_set {
 struct named_allowance {
     struct allowance allowance; /* first */
     struct named_allowance *next;
-    char name[TOKEN_FILE_NAME_BYTES + 1];
+    char name[TOKEN_ENTRY_NAME_BYTES + 1];
 };
 
 struct tokens {
@@ -130,7 +130,7 @@ static struct token_set *create_set(struct tokens *tokens, struct token_file *fi
                                               .rights = from->rights,
                                               .prefix = from->prefix,
                                               .prefix_length = from->prefix_length};
-        if (from->max_devices == TOKEN_FILE_NO_LIMIT)
+        if (from->max_devices == TOKEN_ENTRY_NO_LIMIT)
             continue;
         entry->principal.allowance = find_allowance(tokens, from->name);
         if (!entry->principal.allowance)

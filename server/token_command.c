@@ -40,7 +40,7 @@ static const struct opt_row rows[] = {
     FLAG(admin, "admin", "add: it may do both, and have tallyd read its configuration again"),
     {"prefix", NULL, OPT_STRING, FIELD(prefix), NULL, 0, 0, NULL, "TEXT",
      "add: every device_id that is sent with it must begin so; needs --ingest or --admin", 0},
-    {"max-devices", NULL, OPT_NUMBER, FIELD(max_devices), NULL, 1, TOKEN_FILE_MAX_DEVICES, NULL,
+    {"max-devices", NULL, OPT_NUMBER, FIELD(max_devices), NULL, 1, TOKEN_ENTRY_MAX_DEVICES, NULL,
      "N",
      "add: it may bring so many devices into being; no limit if not given; "
      "needs --ingest or --admin",
@@ -99,7 +99,7 @@ static const char new_file[] =
 /* The text as it was, with an entry's line at its end. Heap; NULL when memory is short. */
 static char *append(const struct token_edit *edit, const struct token_entry *entry, size_t *length)
 {
-    char line[TOKEN_FILE_LINE_BYTES + 2], *text;
+    char line[TOKEN_ENTRY_LINE_BYTES + 2], *text;
     bool ended = !edit->length || edit->text[edit->length - 1] == '\n';
     size_t room = edit->length + sizeof new_file + 1 + token_render_entry(entry, line) + 1;
 
@@ -162,22 +162,22 @@ static int add(const struct options *options, const char *name)
     entry.rights = (options->ingest ? TOKEN_INGEST : 0u) | (options->read ? TOKEN_READ : 0u) |
                    (options->admin ? TOKEN_ADMIN : 0u);
     entry.prefix_length = strlen(entry.prefix);
-    entry.max_devices = options->max_devices ? options->max_devices : TOKEN_FILE_NO_LIMIT;
-    if (!token_file_is_name(name))
+    entry.max_devices = options->max_devices ? options->max_devices : TOKEN_ENTRY_NO_LIMIT;
+    if (!token_entry_is_name(name))
         return complain(WRONG_ARGUMENTS,
                         "a name has 1 to %d letters, digits, \"-\", \"_\" or \".\", and does not "
                         "begin with " TOKEN_SECRET_PREFIX,
-                        TOKEN_FILE_NAME_BYTES);
+                        TOKEN_ENTRY_NAME_BYTES);
     if (!entry.rights)
         return complain(WRONG_ARGUMENTS, "say what it may do: --ingest, --read or --admin");
-    if ((options->prefix || options->max_devices) && !token_file_is_limitable(entry.rights))
+    if ((options->prefix || options->max_devices) && !token_entry_is_limitable(entry.rights))
         return complain(WRONG_ARGUMENTS, "--prefix and --max-devices limit what is sent, and go "
                                          "with --ingest or --admin; --read is for every device");
     if ((options->prefix && !entry.prefix_length) ||
-        entry.prefix_length > TOKEN_FILE_PREFIX_BYTES ||
+        entry.prefix_length > TOKEN_ENTRY_PREFIX_BYTES ||
         !utf8_is_valid((const uint8_t *)entry.prefix, entry.prefix_length))
         return complain(WRONG_ARGUMENTS, "--prefix must be 1 to %d bytes of UTF-8",
-                        TOKEN_FILE_PREFIX_BYTES);
+                        TOKEN_ENTRY_PREFIX_BYTES);
     snprintf(entry.name, sizeof entry.name, "%s", name);
     if (token_edit_begin(&edit, options->token_file, true, error))
         status = complain(FAILED, "%s", error);
@@ -197,7 +197,7 @@ static void show(const struct token_entry *entry)
     char which[TOKEN_RIGHTS_BYTES], prefix[TOKEN_PREFIX_TEXT_BYTES], limit[24] = "-";
 
     token_render_prefix(entry->prefix, entry->prefix_length, prefix);
-    if (entry->max_devices != TOKEN_FILE_NO_LIMIT)
+    if (entry->max_devices != TOKEN_ENTRY_NO_LIMIT)
         snprintf(limit, sizeof limit, "%" PRIu64, entry->max_devices);
     printf("%-24s %-18s %11s  ", entry->name, token_render_rights(entry->rights, which), limit);
     for (size_t i = 0; i < SHOWN_HASH_BYTES; i++)

@@ -189,14 +189,14 @@ static void fuzz_options(const uint8_t *data, size_t size)
 
 static void check_entry(const struct token_entry *entry)
 {
-    FUZZ_CHECK(token_file_is_name(entry->name));
+    FUZZ_CHECK(token_entry_is_name(entry->name));
     FUZZ_CHECK(entry->rights > 0 &&
                entry->rights <= (unsigned)(TOKEN_INGEST | TOKEN_READ | TOKEN_ADMIN));
-    FUZZ_CHECK(entry->prefix_length <= TOKEN_FILE_PREFIX_BYTES);
+    FUZZ_CHECK(entry->prefix_length <= TOKEN_ENTRY_PREFIX_BYTES);
     FUZZ_CHECK(entry->prefix[entry->prefix_length] == '\0');
     FUZZ_CHECK(utf8_is_valid((const uint8_t *)entry->prefix, entry->prefix_length));
-    FUZZ_CHECK(entry->max_devices == TOKEN_FILE_NO_LIMIT ||
-               (entry->max_devices > 0 && entry->max_devices <= TOKEN_FILE_MAX_DEVICES));
+    FUZZ_CHECK(entry->max_devices == TOKEN_ENTRY_NO_LIMIT ||
+               (entry->max_devices > 0 && entry->max_devices <= TOKEN_ENTRY_MAX_DEVICES));
 }
 
 static void check_same_entry(const struct token_entry *a, const struct token_entry *b)
@@ -210,7 +210,7 @@ static void check_same_entry(const struct token_entry *a, const struct token_ent
 
 static void check_tokens_round_trip(const struct token_file *file)
 {
-    char *text = malloc(file->count * (TOKEN_FILE_LINE_BYTES + 2) + 1), *to = text;
+    char *text = malloc(file->count * (TOKEN_ENTRY_LINE_BYTES + 2) + 1), *to = text;
     char error[ERROR_BYTES];
     struct token_file again;
 

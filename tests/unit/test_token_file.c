@@ -156,7 +156,7 @@ static void parse_gives_the_fields(void **state)
     assert_int_equal(file.entries[0].line, 2);
     assert_int_equal(file.entries[1].rights, TOKEN_READ);
     assert_int_equal(file.entries[1].prefix_length, 0);
-    assert_true(file.entries[1].max_devices == TOKEN_FILE_NO_LIMIT);
+    assert_true(file.entries[1].max_devices == TOKEN_ENTRY_NO_LIMIT);
     token_file_fini(&file);
 }
 
@@ -210,39 +210,40 @@ static void parse_takes_as_many_tokens_as_it_says_and_no_more(void **state)
 
 static void parse_of_a_line_that_is_too_long_is_refused(void **state)
 {
-    char text[TOKEN_FILE_LINE_BYTES + 3], error[ERROR_BYTES];
+    char text[TOKEN_ENTRY_LINE_BYTES + 3], error[ERROR_BYTES];
     struct token_file file;
 
     (void)state;
     memset(text, '#', sizeof text);
-    text[TOKEN_FILE_LINE_BYTES] = '\n';
+    text[TOKEN_ENTRY_LINE_BYTES] = '\n';
     assert_int_equal(token_file_parse(&file, text, sizeof text, error), 0);
-    text[TOKEN_FILE_LINE_BYTES] = '#';
+    text[TOKEN_ENTRY_LINE_BYTES] = '#';
     assert_int_equal(token_file_parse(&file, text, sizeof text, error), -EINVAL);
 }
 
 static void parse_of_what_was_rendered_gives_the_same(void **state)
 {
-    static char prefix[TOKEN_FILE_PREFIX_BYTES + 1];
+    static char prefix[TOKEN_ENTRY_PREFIX_BYTES + 1];
     struct token_entry entry = {.rights = 1, .prefix = prefix};
     uint64_t seed = 5;
 
     (void)state;
-    memset(entry.name, 'n', TOKEN_FILE_NAME_BYTES);
+    memset(entry.name, 'n', TOKEN_ENTRY_NAME_BYTES);
     for (int round = 0; round < 2000; round++) {
-        char line[TOKEN_FILE_LINE_BYTES + 2], error[ERROR_BYTES];
+        char line[TOKEN_ENTRY_LINE_BYTES + 2], error[ERROR_BYTES];
         struct token_file file;
         size_t length;
 
         bool limited;
 
         entry.rights = 1 + (unsigned)round % 7;
-        limited = token_file_is_limitable(entry.rights);
-        entry.prefix_length = limited ? random_next(&seed) % (TOKEN_FILE_PREFIX_BYTES + 1) : 0;
+        limited = token_entry_is_limitable(entry.rights);
+        entry.prefix_length = limited ? random_next(&seed) % (TOKEN_ENTRY_PREFIX_BYTES + 1) : 0;
         for (size_t i = 0; i < entry.prefix_length; i++)
             prefix[i] = (char)(random_next(&seed) % 128);
-        entry.max_devices = round % 2 || !limited ? TOKEN_FILE_NO_LIMIT
-                                                  : random_next(&seed) % TOKEN_FILE_MAX_DEVICES + 1;
+        entry.max_devices = round % 2 || !limited
+                                ? TOKEN_ENTRY_NO_LIMIT
+                                : random_next(&seed) % TOKEN_ENTRY_MAX_DEVICES + 1;
         entry.hash[round % TOKEN_HASH_BYTES] = (uint8_t)random_next(&seed);
         length = token_render_entry(&entry, line);
         assert_int_equal(length, strlen(line));

@@ -17,6 +17,11 @@
  * sends bytes that hardly need work: full frames of small packets take it on a fast processor. */
 #define LEAST_PS_A_BYTE 400
 
+/* And never more: whoever sends nothing but what takes long would else become usual, step by step,
+ * and have turns without a bound while nobody else brings enough to learn from. One message a frame
+ * takes half of it. */
+#define MOST_PS_A_BYTE 4000
+
 #define LEARN_BYTES 4096 /* the least that tells what bytes take */
 #define FORGET_PART 1024 /* by so much the usual grows in a turn, until it is found again */
 
@@ -35,12 +40,12 @@ void turn_init(struct turn *turn)
 static void learn(struct turn_pace *pace, size_t got, uint64_t ns)
 {
     uint64_t least = pace->most_bytes * LEAST_PS_A_BYTE / 1000;
+    uint64_t most = pace->most_bytes * MOST_PS_A_BYTE / 1000;
     uint64_t full_ns = ns * pace->most_bytes / got;
 
     if (full_ns > pace->usual_ns)
-        pace->usual_ns += pace->usual_ns / FORGET_PART;
-    else
-        pace->usual_ns = full_ns > least ? full_ns : least;
+        full_ns = pace->usual_ns + pace->usual_ns / FORGET_PART;
+    pace->usual_ns = full_ns < least ? least : full_ns > most ? most : full_ns;
 }
 
 void turn_end(struct turn *turn, struct turn_pace *pace, size_t got, size_t useful, uint64_t ns)

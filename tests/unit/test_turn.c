@@ -102,6 +102,19 @@ static void among_those_alike_nobody_is_costly(void **state)
     assert_in_range(n, 100, 2000);
 }
 
+/* Each step is small enough to learn from. */
+static void what_costs_much_never_becomes_usual(void **state)
+{
+    (void)state;
+    take(&turn, 1);
+    for (double times = 3; times < 1000; times *= 1.01) {
+        for (int n = 0; n < 50; n++)
+            take(&turn, times);
+    }
+    assert_true(turn.costly);
+    assert_in_range(pace.usual_ns, FULL_NS, 10 * FULL_NS);
+}
+
 static void bytes_without_work_make_nobody_costly(void **state)
 {
     struct turn other;
@@ -135,6 +148,7 @@ int main(void)
         cmocka_unit_test_setup(little_bytes_have_their_time, begin),
         cmocka_unit_test_setup(what_brings_nothing_does_not_become_cheap, begin),
         cmocka_unit_test_setup(among_those_alike_nobody_is_costly, begin),
+        cmocka_unit_test_setup(what_costs_much_never_becomes_usual, begin),
         cmocka_unit_test_setup(bytes_without_work_make_nobody_costly, begin),
         cmocka_unit_test_setup(a_clock_that_stands_still_does_no_harm, begin),
     };

@@ -9,11 +9,19 @@
 #include "http/tls_proxy.h"
 
 #include <civetweb.h>
+#include <string.h>
 
+#define PROXY_ADDRESS "127.0.0.1" /* from which local_socket_reach() connects */
+
+/* By port and address: all of 127.0.0.0/8 is this host's, and on another address of it any process
+ * may have the port that the proxy has on its own. */
 static enum proxy_caller find_out(const struct request *request)
 {
-    return proxy_callers_get(tls_proxy_callers(request->shared->tls_proxy),
-                             mg_get_request_info(request->connection)->remote_port);
+    const struct mg_request_info *info = mg_get_request_info(request->connection);
+
+    if (strcmp(info->remote_addr, PROXY_ADDRESS) != 0)
+        return PROXY_CALLER_NONE;
+    return proxy_callers_get(tls_proxy_callers(request->shared->tls_proxy), info->remote_port);
 }
 
 bool caller_bypasses_tls(const struct request *request)

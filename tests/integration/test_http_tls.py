@@ -223,6 +223,32 @@ def test_the_port_behind_serves_nobody_but_the_proxy(over_tls):
     assert b"is not served here" in response.read()
 
 
+def test_the_proxy_s_port_on_another_address_is_a_stranger_s(mutual, authority):
+    """Of this host's addresses 127.0.0.1 is only one: the port that the proxy has there for a
+    client with a certificate may be had by anybody on 127.0.0.2."""
+    (port,) = own_ports(mutual) - {mutual.http_port, mutual.grpc_port}
+    client = http.client.HTTPSConnection(
+        "127.0.0.1", mutual.http_port, context=authority.context(authority.issue("client"))
+    )
+    client.request("GET", "/events")
+    assert client.getresponse().status == 200
+    (from_port,) = connected_from("0100007F", port)
+    stranger = http.client.HTTPConnection(
+        "127.0.0.1", port, timeout=60, source_address=("127.0.0.2", from_port)
+    )
+    stranger.request("GET", "/metrics")
+    assert stranger.getresponse().status == 403
+    client.close()
+
+
+def connected_from(address, port):
+    """The ports from which an address, as /proc writes it, has connected to a port of this host."""
+    fields = [line.split() for line in open("/proc/net/tcp").readlines()[1:]]
+    peers = [own.split(":") for _, own, peer, state, *_ in fields
+             if state == "01" and peer == f"0100007F:{port:04X}"]
+    return [int(own[1], 16) for own in peers if own[0] == address]
+
+
 def own_ports(tallyd):
     """The TCP ports that the process listens on, by /proc."""
     listening = {}

@@ -158,11 +158,14 @@ const charts = (() => {
     texts.forEach((text, i) => svg.children[i].setAttribute("points", text));
   }
 
-  /* Without uPlot: the line alone, its highest value written above it. */
+  /* Without uPlot: the line alone, its highest value written above it. The box around it is the
+   * image that has a name. */
   function createLine(box) {
     const high = document.createElement("p");
     high.className = "small";
-    const svg = svgElement("svg", { viewBox: `0 0 ${SPAN_S} 100`, preserveAspectRatio: "none" });
+    const svg = svgElement("svg", {
+      viewBox: `0 0 ${SPAN_S} 100`, preserveAspectRatio: "none", "aria-hidden": "true",
+    });
     svg.setAttribute("class", "line");
     box.append(high, svg);
     return (points, now) => {

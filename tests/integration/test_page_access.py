@@ -112,6 +112,20 @@ def test_the_first_paint_does_not_wait_for_data(tallyd, closing):
     assert_clean(browser)
 
 
+def said(browser):
+    """What a screen reader finds: (role, name) of each part."""
+    return [
+        (node["role"]["value"], node.get("name", {}).get("value", ""))
+        for node in browser.cdp("Accessibility.getFullAXTree")["nodes"]
+        if not node["ignored"]
+    ]
+
+
+def nameless(parts):
+    needing = ("searchbox", "combobox", "button", "radio", "link", "table", "image", "region")
+    return [role for role, name in parts if role in needing and not name]
+
+
 def test_keyboard_and_screen_reader_find_their_way(tallyd, closing):
     browser = closing(Browser())
     browser.prefer(reduced_motion="reduce")
@@ -131,23 +145,13 @@ def test_keyboard_and_screen_reader_find_their_way(tallyd, closing):
     assert browser.js(f"{active}.value") == "by_count"
     assert browser.js("document.getElementById('busiest-table').dataset.order") == "by_count"
 
-    tree = browser.cdp("Accessibility.getFullAXTree")["nodes"]
-    named = {
-        (node["role"]["value"], node.get("name", {}).get("value", ""))
-        for node in tree
-        if not node["ignored"]
-    }
+    named = said(browser)
     roles = {role for role, _ in named}
     assert {"main", "banner", "navigation", "search", "status", "table"} <= roles
-    landmarks = [
-        (node["role"]["value"], node.get("name", {}).get("value", ""))
-        for node in tree
-        if not node["ignored"] and node["role"]["value"] in ("region", "search", "navigation")
-    ]
+    landmarks = [each for each in named if each[0] in ("region", "search", "navigation")]
     assert len(set(landmarks)) == len(landmarks)
     assert sum(name == "Find a device" for _, name in landmarks) == 1
-    controls = ("searchbox", "combobox", "button", "radio", "link", "table", "image", "region")
-    assert [role for role, name in named if role in controls and not name] == []
+    assert nameless(named) == []
     levels = browser.js("[...document.querySelectorAll('h1,h2,h3')].map((h) => +h.tagName[1])")
     assert levels[0] == 1 and all(b <= a + 1 for a, b in zip(levels, levels[1:]))
     assert browser.js("document.getAnimations().length") == 0
@@ -161,6 +165,10 @@ def test_without_uplot_the_chart_is_a_plain_line(tallyd, closing, start_sender):
     line = "document.querySelector('#chart polyline')"
     browser.wait_for(f"{line} && {line}.getAttribute('points').includes(' ')", "the line")
     assert browser.js("document.querySelector('#chart canvas')") is None
+    parts = said(browser)
+    assert nameless(parts) == []
+    heading = browser.text("#history-heading")
+    assert [name for role, name in parts if role == "image"] == [heading]
     assert_clean(browser)
 
 

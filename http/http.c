@@ -21,6 +21,7 @@
 #include "http/rates.h"
 #include "http/reader.h"
 #include "http/request.h"
+#include "http/request_head.h"
 #include "http/responses.h"
 #include "http/router.h"
 #include "http/tls_proxy.h"
@@ -103,15 +104,37 @@ static int on_message(const struct mg_connection *connection, const char *messag
     return 1;
 }
 
+/* How much of a request civetweb takes in. */
+static uint64_t request_bytes(const struct http_options *options)
+{
+    uint64_t bytes = REQUEST_HEAD_BYTES + 3 * options->max_device_id_bytes;
+
+    return bytes < REQUEST_MAX_BYTES ? bytes : REQUEST_MAX_BYTES;
+}
+
 /* The threads that serve connections stand back behind those that count packets, and behind the one
- * that takes connections, which would hardly get a turn among a thousand of them. */
+ * that takes connections, which would hardly get a turn among a thousand of them. Each has its
+ * struct request_head_buffer, or NULL when memory is short. */
 static void *on_thread_start(const struct mg_context *context, int type)
 {
-    (void)context;
+    const struct http_server *server = mg_get_user_data(context);
+    struct request_head_buffer *buffer;
+
     thread_adopt(THREAD_HTTP, "http");
-    if (type == CIVETWEB_WORKER)
-        thread_stand_back();
-    return NULL;
+    if (type != CIVETWEB_WORKER)
+        return NULL;
+    thread_stand_back();
+    buffer = calloc(1, sizeof *buffer);
+    if (buffer)
+        buffer->bytes = request_bytes(&server->options);
+    return buffer;
+}
+
+static void on_thread_end(const struct mg_context *context, int type, void *buffer)
+{
+    (void)context;
+    (void)type;
+    free(buffer);
 }
 
 static enum count_source_result read_counts(void *source, const atomic_bool *stop,
@@ -178,8 +201,8 @@ static int start_civetweb(struct http_server *server, char error[ERROR_BYTES])
         .http_error = on_unreadable,
         .log_message = on_message,
         .init_thread = on_thread_start,
+        .exit_thread = on_thread_end,
     };
-    uint64_t request_bytes = REQUEST_HEAD_BYTES + 3 * server->options.max_device_id_bytes;
     char request_text[24], threads_text[24], timeout_text[24];
     /* A name and its value a line. */
     /* clang-format off */
@@ -200,8 +223,7 @@ static int start_civetweb(struct http_server *server, char error[ERROR_BYTES])
     /* clang-format on */
     sigset_t all, before;
 
-    snprintf(request_text, sizeof request_text, "%" PRIu64,
-             request_bytes < REQUEST_MAX_BYTES ? request_bytes : REQUEST_MAX_BYTES);
+    snprintf(request_text, sizeof request_text, "%" PRIu64, request_bytes(&server->options));
     snprintf(timeout_text, sizeof timeout_text, "%" PRIu64, server->options.handshake_timeout_ms);
     snprintf(threads_text, sizeof threads_text, "%" PRIu64, server->options.connections);
     server->starter = pthread_self();

@@ -15,6 +15,7 @@
 #include "http/reload_ask.h"
 #include "http/reply.h"
 #include "http/request.h"
+#include "http/request_head.h"
 #include "http/responses.h"
 #include "http/statistics.h"
 #include "http/summary.h"
@@ -129,15 +130,15 @@ static int admit(struct request *request, const struct route *route)
     return status ? status : auth_admit(request, route->changes ? TOKEN_ADMIN : TOKEN_READ);
 }
 
-/* What HTTP/1.1 asks of a request: exactly one Host. Who sends two hopes that a proxy and this
- * server choose different ones. */
-static bool names_one_host(const struct mg_request_info *info)
+/* What HTTP/1.1 asks of a request: exactly one Host, which HTTP/1.0 need not have. Who sends two
+ * hopes that a proxy and this server choose different ones. */
+static bool names_one_host(const struct mg_request_info *info, bool http10)
 {
     int hosts = 0;
 
     for (int i = 0; i < info->num_headers; i++)
         hosts += !strcasecmp(info->http_headers[i].name, "Host");
-    return hosts == 1;
+    return hosts == 1 || (http10 && hosts == 0);
 }
 
 /* Refuses a method. Who asks for a reload that there is none of is told what is missing. */
@@ -159,12 +160,22 @@ static int refuse_method(struct request *request, const struct route *route)
 static int refuse_odd(struct request *request, const struct mg_request_info *info)
 {
     size_t path_max = PATH_BYTES + 3 * request->shared->options->max_device_id_bytes;
+    struct request_head_buffer *buffer = mg_get_thread_pointer(request->connection);
+    const char *fault;
 
     if (info->num_headers >= CIVETWEB_MAX_HEADERS)
         return reply_problem(request, 431, "more than %d headers", CIVETWEB_MAX_HEADERS - 1);
+    if (!buffer)
+        return reply_problem(request, 503, "memory is short");
+    fault = request_head_fault(info, buffer);
+    if (fault) {
+        request->keep_alive = false;
+        mg_disable_connection_keep_alive(request->connection);
+        return reply_problem(request, 400, "%s", fault);
+    }
     if (strlen(request->path) > path_max)
         return reply_problem(request, 414, "the path has more than %zu bytes", path_max);
-    if (!request->http10 && !names_one_host(info))
+    if (!names_one_host(info, request->http10))
         return reply_problem(request, 400, "there must be exactly one Host header");
     return 0;
 }
@@ -220,9 +231,9 @@ static bool may_keep_alive(struct mg_connection *connection, const struct mg_req
 {
     const char *wish = mg_get_header(connection, "Connection");
 
-    if (http10 || may_have_body(info))
+    if (http10 || may_have_body(info) || !request_head_is_certain(info))
         return false;
-    return !wish || strcasestr(wish, "keep-alive");
+    return !wish || (strcasestr(wish, "keep-alive") && !strcasestr(wish, "close"));
 }
 
 int router_handle(struct mg_connection *connection, const struct http_shared *shared)

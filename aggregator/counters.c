@@ -163,15 +163,6 @@ static uint32_t find_or_create(struct counters *counters, const uint8_t *id, siz
     return ref;
 }
 
-/* Goes on from what counter_index_peek() returned. */
-static inline uint32_t resolve(struct counters *counters, const struct packet_id *id, uint32_t tag,
-                               uint32_t ref)
-{
-    if (likely(ref && is_id(counter_at(counters, ref), id->bytes, id->length)))
-        return ref;
-    return find_or_create(counters, id->bytes, id->length, tag);
-}
-
 /* ---- Create and destroy --------------------------------------------------------------------- */
 
 struct counters *counters_create(const struct hash_key *hash_key, size_t max_devices)
@@ -221,10 +212,10 @@ static inline uint32_t *next_head(struct counters *counters, unsigned lane)
     return &lists->heads[lists->turn++ % LISTS];
 }
 
-static inline void add(struct counters *counters, unsigned lane, uint32_t ref, uint64_t n)
+/* `ref` is the counter's. */
+static inline void add(struct counters *counters, unsigned lane, uint32_t ref,
+                       struct counter *counter, uint64_t n)
 {
-    struct counter *counter = counter_at(counters, ref);
-
     if (unlikely(counter->value[lane] == 0)) {
         uint32_t *head = next_head(counters, lane);
 
@@ -238,9 +229,10 @@ struct counter *counters_add(struct counters *counters, unsigned lane, const uin
                              size_t length, uint64_t n)
 {
     uint32_t ref = find_or_create(counters, id, length, tag_of(counters, id, length));
+    struct counter *counter = counter_at(counters, ref);
 
-    add(counters, lane, ref, n);
-    return counter_at(counters, ref);
+    add(counters, lane, ref, counter, n);
+    return counter;
 }
 
 /*
@@ -252,21 +244,25 @@ void counters_add_each(struct counters *counters, unsigned lane, const struct pa
                        size_t count)
 {
     uint32_t tags[COUNTERS_GROUP], refs[COUNTERS_GROUP];
+    struct counter *found[COUNTERS_GROUP];
 
     for (size_t i = 0; i < count; i++) {
         tags[i] = tag_of(counters, ids[i].bytes, ids[i].length);
         __builtin_prefetch(counter_index_home(&counters->index, tags[i]));
     }
     for (size_t i = 0; i < count; i++) {
-        struct counter *counter;
-
         refs[i] = counter_index_peek(&counters->index, tags[i]);
-        counter = counter_at(counters, refs[i]);
-        __builtin_prefetch(counter, 1);
-        __builtin_prefetch(counter->id + 8, 0); /* half of them reach into a second line */
+        found[i] = counter_at(counters, refs[i]);
+        __builtin_prefetch(found[i], 1);
+        __builtin_prefetch(found[i]->id + 8, 0); /* half of them reach into a second line */
     }
-    for (size_t i = 0; i < count; i++)
-        add(counters, lane, resolve(counters, &ids[i], tags[i], refs[i]), 1);
+    for (size_t i = 0; i < count; i++) {
+        if (unlikely(!refs[i] || !is_id(found[i], ids[i].bytes, ids[i].length))) {
+            refs[i] = find_or_create(counters, ids[i].bytes, ids[i].length, tags[i]);
+            found[i] = counter_at(counters, refs[i]);
+        }
+        add(counters, lane, refs[i], found[i], 1);
+    }
 }
 
 void counters_allow(struct counters *counters, struct allowance *allowance)

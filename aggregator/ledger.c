@@ -23,9 +23,9 @@
  * the connection. (Should MULTI be refused, by an ACL, it would execute them at once: they are sent
  * ahead only behind a batch whose own MULTI was taken. Rights that are taken away between the two
  * could still double a batch.) Until its EXEC is sent a batch is not in
- * flight, whatever Redis holds of it. The look stands in front of the MULTI, since Redis refuses
+ * flight, whatever Redis holds of it. The look comes before the MULTI, since Redis refuses
  * WATCH within one; so the guard covers the counts sent ahead as it covers all others. When the
- * batch in front of them turns out not to be in, something must be asked that cannot be asked
+ * batch before them turns out not to be in, something must be asked that cannot be asked
  * within a MULTI, so the connection is given up. Sending while replies wait to be read cannot end
  * in two sides that wait for each other: Redis keeps replies in memory and goes on reading, and no
  * send waits longer than the timeout.

@@ -27,7 +27,7 @@ foreach(flag ${hardening})
   endif()
 endforeach()
 # A distribution's compiler may set it to another value. Both are options, for CMake puts definitions
-# in front of those. The C library does what it knows: 3 from glibc 2.34.
+# before those. The C library does what it knows: 3 from glibc 2.34.
 add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
 
 foreach(flag relro now noexecstack)

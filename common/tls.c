@@ -308,7 +308,7 @@ struct ssl_ctx_st *tls_connect_context(const char *ca, const char *cert, const c
 
     if (ssl && length < sizeof offer && configure(ssl)) {
         offer[0] = (unsigned char)length;
-        /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): its length stands in front */
+        /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): its length comes first */
         memcpy(offer + 1, alpn, length);
         result = SSL_CTX_set_alpn_protos(ssl, offer, (unsigned)length + 1) ? -ENOMEM : 0;
     }

@@ -256,7 +256,7 @@ uint64_t tokens_generation(const struct tokens *tokens)
 
 /* ---- Looking up ----------------------------------------------------------------------------- */
 
-/* Takes the scheme and the blanks behind it (RFC 9110, 11.4) off the front. */
+/* Takes off the scheme and the blanks behind it (RFC 9110, 11.4). */
 static bool take_scheme(const char **text, size_t *length)
 {
     const size_t scheme = sizeof SCHEME - 1;

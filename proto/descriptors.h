@@ -30,7 +30,7 @@ enum descriptor_kind {
 /* Finds a file by the name that others would import it by. No file imports another. */
 bool descriptors_find_file(const char *name, struct descriptor_file *file) MUST_CHECK;
 
-/* Finds the file that defines a symbol, by its full name without a dot in front, and returns what
+/* Finds the file that defines a symbol, by its full name without a leading dot, and returns what
  * the symbol is. `file` is set unless that is DESCRIPTOR_NONE. */
 enum descriptor_kind descriptors_find_symbol(const char *symbol,
                                              struct descriptor_file *file) MUST_CHECK;

@@ -44,7 +44,7 @@ def check_directions():
         for name in INCLUDE.findall(path.read_text()):
             layer = name.split("/")[0] if "/" in name else None
             if layer is None:
-                yield f'{path}: "{name}" needs its directory in front'
+                yield f'{path}: "{name}" needs its directory before it'
             elif layer not in allowed:
                 yield f'{path}: {path.parent.name}/ may not include "{name}"'
 

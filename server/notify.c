@@ -18,7 +18,7 @@
 #define MESSAGE_BYTES 256
 #define SEND_MS       200 /* for a manager that does not read; main has other things to do */
 
-/* Fills the address of a path, or of an abstract name ("@name", a NUL in front of it on the wire).
+/* Fills the address of a path, or of an abstract name ("@name", a NUL before it on the wire).
  * Returns its length, 0 when it is neither. */
 static socklen_t fill_address(struct sockaddr_un *address, const char *name)
 {

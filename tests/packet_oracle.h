@@ -18,8 +18,8 @@ struct oracle_verdict {
     size_t id_length;
 };
 
-/* protobuf-c hands out strings without their length, so its allocator notes each block's size in
- * front of the block. */
+/* protobuf-c hands out strings without their length, so its allocator notes each block's size
+ * before the block. */
 #define ORACLE_BLOCK_HEADER sizeof(max_align_t)
 
 static void *oracle_alloc(void *unused, size_t size)

@@ -33,7 +33,7 @@ def devices(result, tallyd, count, workers):
     growth = machine.resident_bytes(pid) - before
 
     seen = tallyd.stats()["flusher"]["devices"]
-    id_bytes = len(f"device-{count - 1}")  # of all of them: tally-send adds zeros in front
+    id_bytes = len(f"device-{count - 1}")  # of all of them: tally-send adds leading zeros
     result.add("device", "bytes", growth / seen / workers - id_bytes)
     result.add("resident", "bytes", machine.resident_bytes(pid))
 

@@ -17,7 +17,7 @@
 
 enum ending { ENDS_OPEN, ENDS_IN_MESSAGE, ENDS_IN_BAD_FRAME, ENDS_IN_BAD_PACKET };
 
-/* What a reader found: the ids, each with its length in front of it, and how it ended. */
+/* What a reader found: the ids, each with its length before it, and how it ended. */
 struct findings {
     uint8_t *ids;
     size_t used;

@@ -8,7 +8,7 @@
  *    were sent in it up to its end or its first bad one, each device is counted as often as it was
  *    sent, and each bad packet is rejected once.
  *
- * Input: a byte of flags (1: nothing but bytes, 2: these without the client's preface in front),
+ * Input: a byte of flags (1: nothing but bytes, 2: these without the client's preface),
  * one that says how what is sent is cut, then steps: a byte that picks one, and one for its
  * details. This file has the steps; session_packets.c what they send, session_client.c the wire,
  * session_server.c what it goes to, session_oracle.c what must come of it.

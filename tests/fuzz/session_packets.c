@@ -6,7 +6,7 @@
 #include <string.h>
 #include <zlib.h>
 
-/* Puts a message's framing in front of it. */
+/* Puts a message's framing before it. */
 static size_t frame_message(uint8_t *to, uint8_t flag, const uint8_t *message, size_t length)
 {
     const uint8_t head[] = {flag, 0, 0, (uint8_t)(length >> 8), (uint8_t)length};

@@ -1,5 +1,5 @@
 /*
- * The messages that a session's client sends, with their framing in front: packets of some shapes,
+ * The messages that a session's client sends, with their framing: packets of some shapes,
  * compressed or not, and such that are no packets.
  */
 #ifndef TALLYD_TESTS_FUZZ_SESSION_PACKETS_H

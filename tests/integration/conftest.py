@@ -130,7 +130,7 @@ def _open_connections(stats):
 
 @pytest.fixture
 def proxy(redis, closing):
-    """A proxy in front of the plain redis-server."""
+    """A proxy before the plain redis-server."""
     return closing(Proxy(redis.port))
 
 

@@ -2,7 +2,7 @@
  * For test_packet_run.c: streams of packets, and packet_run() called so that all it promises is
  * checked each time.
  *
- * Each input lies in front of a page that nobody may read, with the slack between them, so that
+ * Each input lies before a page that nobody may read, with the slack between them, so that
  * every build sees a read past the slack.
  */
 #ifndef TALLYD_TESTS_PACKET_RUN_CHECK_H

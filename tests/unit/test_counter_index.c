@@ -158,7 +158,7 @@ static void put_tag_0_is_found(void **state)
     struct oracle oracle = oracle_create(2);
 
     (void)state;
-    put(&oracle, buckets_of(&oracle)); /* in front of it in the same bucket */
+    put(&oracle, buckets_of(&oracle)); /* before it in the same bucket */
     check_tag(&oracle, 0);
     put(&oracle, 0);
     check_tag(&oracle, 0);

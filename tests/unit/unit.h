@@ -1,4 +1,4 @@
-/* cmocka, with the headers that it needs in front of it and does not include. */
+/* cmocka, with the headers that it needs before it and does not include. */
 #ifndef TALLYD_TESTS_UNIT_H
 #define TALLYD_TESTS_UNIT_H
 

@@ -76,7 +76,7 @@ const char *rpc_failure_hint(enum grpc_status status, const char *message)
         {GRPC_UNAVAILABLE, "shutting down", "tallyd is stopping; send again once it is back"},
         {GRPC_UNAVAILABLE, "the server stopped",
          "none of that stream is confirmed; look at tallyd's log before sending it again"},
-        {GRPC_RESOURCE_EXHAUSTED, "too many streams",
+        {GRPC_UNAVAILABLE, "too many streams",
          "use fewer --connections or --streams, or wait until other clients ended theirs"},
         {GRPC_INTERNAL, "breaks the rules of HTTP/2",
          "--target must be tallyd's gRPC port (50051 unless changed), not its HTTP port"},

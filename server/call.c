@@ -153,17 +153,33 @@ static void end(struct call *call)
     cut_hurry(call->context->cut);
 }
 
+static PRINTF_LIKE(3, 0) void fail(struct call *call, enum grpc_status status, const char *format,
+                                   va_list args)
+{
+    vsnprintf(call->message, sizeof call->message, format, args);
+    call->status = status;
+    if (call_is_stream(call))
+        stats_add(&call->context->stats->streams_failed, 1);
+    end(call);
+}
+
 void call_fail(struct call *call, enum grpc_status status, const char *format, ...)
 {
     va_list args;
 
     va_start(args, format);
-    vsnprintf(call->message, sizeof call->message, format, args);
+    fail(call, status, format, args);
     va_end(args);
-    call->status = status;
-    if (call_is_stream(call))
-        stats_add(&call->context->stats->streams_failed, 1);
-    end(call);
+}
+
+void call_fail_for_room(struct call *call, const char *format, ...)
+{
+    va_list args;
+
+    call->is_overload = true;
+    va_start(args, format);
+    fail(call, GRPC_UNAVAILABLE, format, args);
+    va_end(args);
 }
 
 static bool is_open(const struct call *call)

@@ -34,6 +34,9 @@ static inline bool call_is_stream(const struct call *call)
 void call_fail(struct call *call, enum grpc_status status, const char *format, ...)
     PRINTF_LIKE(3, 4);
 
+/* The same for want of room, which passes: with UNAVAILABLE, and when to come again. */
+void call_fail_for_room(struct call *call, const char *format, ...) PRINTF_LIKE(2, 3);
+
 /* Inflates a piece of a compressed message of which at most `max_bytes` may come out; when it is
  * the last one, the message must be whole. Fails nothing: that is the caller's. */
 enum gunzip_result call_inflate(struct call *call, const struct frame_piece *piece, bool is_last,

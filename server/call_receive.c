@@ -119,9 +119,9 @@ static void reject_inflated(struct call *call, enum gunzip_result result)
                  call->context->limits.max_message_bytes);
         fail_packet(call, REJECTED(too_large), GRPC_RESOURCE_EXHAUSTED, too_large);
     } else if (result == GUNZIP_BUSY) {
-        call_fail(call, GRPC_RESOURCE_EXHAUSTED,
-                  "too many compressed messages are under way, before packet %" PRIu64,
-                  call->received);
+        call_fail_for_room(call,
+                           "too many compressed messages are under way, before packet %" PRIu64,
+                           call->received);
     } else {
         fail_packet(call, REJECTED(malformed), GRPC_INTERNAL,
                     "it is marked as compressed and is no gzip, or not whole");

@@ -79,7 +79,7 @@ static bool gather(struct call *call, const uint8_t *bytes, size_t length)
 
     if (!service->request &&
         !resize(call, &service->request, &service->request_room, frame_length(&call->reader) + 1)) {
-        call_fail(call, GRPC_RESOURCE_EXHAUSTED, "too many requests are under way; try later");
+        call_fail_for_room(call, "too many requests are under way; try later");
         return false;
     }
     /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): resize() has set it */
@@ -118,7 +118,7 @@ static void take_compressed(struct call *call, const struct frame_piece *piece, 
         call_fail(call, GRPC_RESOURCE_EXHAUSTED, "a request inflates to more than %d bytes",
                   SERVICE_REQUEST_BYTES);
     else if (result == GUNZIP_BUSY)
-        call_fail(call, GRPC_RESOURCE_EXHAUSTED, "too many requests are under way; try later");
+        call_fail_for_room(call, "too many requests are under way; try later");
     else if (result == GUNZIP_BROKEN)
         call_fail(call, GRPC_INTERNAL, "a compressed request is no gzip, or not whole");
     else if (is_last)
@@ -170,7 +170,7 @@ void service_client_ended(struct call *call)
 
 /* ---- Responses ------------------------------------------------------------------------------ */
 
-/* Makes room behind what waits; what is sent makes room, too. */
+/* Makes room behind what waits; what is sent makes room, too. False when the call has failed. */
 static bool make_room(struct call *call, size_t bytes)
 {
     struct service *service = call->service;
@@ -181,11 +181,15 @@ static bool make_room(struct call *call, size_t bytes)
         memmove(service->output, service->output + output->sent, waiting);
     output->length = waiting;
     output->sent = 0;
-    if (waiting + bytes > SERVICE_OUTPUT_BYTES)
+    if (waiting + bytes > SERVICE_OUTPUT_BYTES) {
+        call_fail(call, GRPC_RESOURCE_EXHAUSTED, "too many responses wait to be read");
         return false;
+    }
     if (waiting + bytes > service->output_room &&
-        !resize(call, &service->output, &service->output_room, waiting + bytes))
+        !resize(call, &service->output, &service->output_room, waiting + bytes)) {
+        call_fail_for_room(call, "too many responses of other calls wait to be read; try later");
         return false;
+    }
     output->bytes = service->output;
     return true;
 }
@@ -195,10 +199,8 @@ void service_send(struct call *call, const struct ProtobufCMessage *message)
     size_t length = protobuf_c_message_get_packed_size(message);
     uint8_t *to;
 
-    if (!make_room(call, FRAME_HEADER_BYTES + length)) {
-        call_fail(call, GRPC_RESOURCE_EXHAUSTED, "too many responses wait to be read");
+    if (!make_room(call, FRAME_HEADER_BYTES + length))
         return;
-    }
     to = call->service->output + call->output.length;
     frame_write_header(to, (uint32_t)length);
     protobuf_c_message_pack(message, to + FRAME_HEADER_BYTES);

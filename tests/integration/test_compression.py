@@ -13,7 +13,7 @@ from harness.sender import assert_same
 from harness.tallyd import assert_balance
 from harness.wire import framed, framed_packets, packet
 
-OK, RESOURCE_EXHAUSTED, UNIMPLEMENTED, INTERNAL = 0, 8, 12, 13
+OK, RESOURCE_EXHAUSTED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE = 0, 8, 12, 13, 14
 MAX_MESSAGE = 10_000
 CHECK = "/grpc.health.v1.Health/Check"
 
@@ -155,7 +155,8 @@ def test_requests_of_other_methods_may_be_compressed(client):
 
 
 def test_many_streams_inside_compressed_messages_are_bounded(redis, start_tallyd, closing):
-    """A worker has so many states; past them streams are told, and one that ends makes room."""
+    """A worker has so many states; past them streams are told when to come again, and one that ends
+    makes room."""
     tallyd = start_tallyd(redis.port, workers=1)
     clients = [closing(H2Client(tallyd.grpc_port)) for _ in range(2)]
     half = squeezed(packet("d" * 50))[:-5]
@@ -169,7 +170,8 @@ def test_many_streams_inside_compressed_messages_are_bounded(redis, start_tallyd
         "those past the bound to be told",
     )
     ended = [reply for reply in replies.values() if reply.ended]
-    assert {reply.status for reply in ended} == {RESOURCE_EXHAUSTED}
+    assert {reply.status for reply in ended} == {UNAVAILABLE}, "no message is too large"
+    assert all(1000 <= int(reply.field("grpc-retry-pushback-ms")) < 2000 for reply in ended)
     clients[0].close()
     wait_until(lambda: tallyd.stats()["totals"]["connections_closed"] == 1, "the connection's end")
     reply = clients[1].call(squeezed(packet("d")), grpc_encoding="gzip")

@@ -12,6 +12,7 @@ from harness import grpc_client
 from harness.env import PATIENCE, WAIT_S, wait_until
 from harness.grpc_client import OpenStream
 from harness.h2_client import H2Client
+from harness.h2_raw import Raw, data
 from harness.wire import framed, packet
 
 SERVICE = "/grpc.health.v1.Health/"
@@ -148,7 +149,7 @@ def test_health_is_counted_apart_from_streams(tallyd, health):
 
 
 # What a client sends to Check and Watch by hand: a name, its bytes, the status that it gets.
-OK, INTERNAL, RESOURCE_EXHAUSTED, UNIMPLEMENTED = 0, 13, 8, 12
+OK, INTERNAL, RESOURCE_EXHAUSTED, UNIMPLEMENTED, UNAVAILABLE = 0, 13, 8, 12, 14
 BY_HAND = [
     ("no request", b"", UNIMPLEMENTED),
     ("two requests", CHECK + CHECK, UNIMPLEMENTED),
@@ -186,6 +187,26 @@ def test_a_request_split_anywhere_is_the_same(tallyd, closing):
         client.send(stream, data[cut:], end=True)
         reply = client.finish(stream)
         assert (reply.status, reply.data) == (OK, framed(b"\x08\x01")), cut
+
+
+def test_requests_that_come_in_parts_are_bounded(redis, start_tallyd, closing):
+    """A worker has room for 4,096 of the greatest; who finds none is told when to come again."""
+    tallyd = start_tallyd(redis.port, workers=1)
+    clients = [closing(Raw(tallyd.grpc_port)).greet() for _ in range(5)]
+    part = (4096).to_bytes(5, "big") + b"\x0a"
+    for client in clients:
+        streams = range(1, 2 * 1000, 2)
+        client.send(*[client.request(s, path=SERVICE + "Check") + data(s, part) for s in streams])
+        seen = client.settle()
+        statuses = [seen.field(s, "grpc-status") for s in seen.ended]
+        if client is not clients[-1]:
+            assert statuses == []
+    assert len(statuses) > 800 and set(statuses) == {str(UNAVAILABLE)}
+    assert all(int(seen.field(s, "grpc-retry-pushback-ms")) >= 1000 for s in seen.ended)
+    clients[0].close()
+    health = closing(Health(tallyd.target))
+    wait_until(lambda: tallyd.stats()["totals"]["connections_closed"] == 1, "the connection's end")
+    assert health.check() == SERVING
 
 
 def test_a_watch_whose_client_takes_nothing_holds_one_message(redis, start_tallyd, closing):

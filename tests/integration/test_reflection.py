@@ -11,6 +11,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from harness import grpc_client
 from harness.env import PATIENCE
 from harness.h2_client import H2Client
+from harness.h2_raw import INITIAL_WINDOW_SIZE, Raw, data
 from harness.sender import assert_same
 from harness.wire import framed, varint
 
@@ -206,6 +207,19 @@ def test_a_client_that_asks_and_does_not_read_is_bounded(tallyd, closing):
     client.window(reader, 1 << 20)
     client.send(reader, ask, end=True)
     assert client.finish(reader).status == 0
+
+
+def test_clients_that_ask_and_do_not_read_are_bounded_together(redis, start_tallyd, closing):
+    """A worker holds 16 MiB of answers; who then finds no room is told when to come again."""
+    tallyd = start_tallyd(redis.port, workers=1)
+    deaf = closing(Raw(tallyd.grpc_port)).greet((INITIAL_WINDOW_SIZE, 0))
+    asks = framed(field(3, b"telemetry.proto")) * 200
+    last = 2 * 400 + 1
+    for stream in range(1, last + 1, 2):
+        deaf.send(deaf.request(stream, path=path("v1")), data(stream, asks))
+    deaf.wait(lambda seen: last in seen.ended, "the last one's answer")
+    assert deaf.seen.field(last, "grpc-status") == "14"
+    assert int(deaf.seen.field(last, "grpc-retry-pushback-ms")) >= 1000
 
 
 def test_streams_that_are_open_end_with_the_server(tallyd, channel):

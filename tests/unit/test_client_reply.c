@@ -184,7 +184,7 @@ static void hint_common_failures_has_one(void **state)
         {GRPC_UNAVAILABLE, "the server is going away (PROTOCOL_ERROR)", "its log"},
         {GRPC_UNAVAILABLE, "the server stopped before these packets were committed",
          "none of that stream is confirmed"},
-        {GRPC_RESOURCE_EXHAUSTED, "too many streams; end some first", "--streams"},
+        {GRPC_UNAVAILABLE, "too many streams; end some first", "--streams"},
         {GRPC_INTERNAL, "packet 3: its device_id is empty", NULL},
         {GRPC_INTERNAL, "redis down", NULL},
         {GRPC_UNAVAILABLE, "", NULL},

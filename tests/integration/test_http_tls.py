@@ -231,13 +231,15 @@ def test_the_proxy_s_port_on_another_address_is_a_stranger_s(mutual, authority):
         "127.0.0.1", mutual.http_port, context=authority.context(authority.issue("client"))
     )
     client.request("GET", "/events")
-    assert client.getresponse().status == 200
+    events = client.getresponse()  # kept: without it the connection is closed
+    assert events.status == 200
     (from_port,) = connected_from("0100007F", port)
     stranger = http.client.HTTPConnection(
         "127.0.0.1", port, timeout=60, source_address=("127.0.0.2", from_port)
     )
     stranger.request("GET", "/metrics")
     assert stranger.getresponse().status == 403
+    events.close()
     client.close()
 
 

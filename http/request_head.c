@@ -1,12 +1,12 @@
 /*
- * civetweb tells what it made of a head, not what stood there, and that can be less. A proxy in
- * front, which reads more strictly, then sees other requests on the connection than we do, and a
- * client can hide one from it. Here is found out what was left out:
+ * civetweb tells what it made of a head, not what stood there, and that can be less. A proxy
+ * before us, which reads more strictly, then sees other requests on the connection than we do, and
+ * a client can hide one from it. Here is found out what was left out:
  *
  *  - The lines behind one that begins with no name: a folded one, one that begins with a colon or
  *    with a byte that no name has. civetweb puts NULs over each line's end in its buffer, so behind
  *    the last line that it took the CR LF that ends a head must follow.
- *  - Blank lines in front. With two of them civetweb takes the first for the head's end, reads the
+ *  - Blank lines before it. With two of them civetweb takes the first for the head's end, reads the
  *    request behind it all the same, beyond what has arrived if need be, and so among the bytes of
  *    those whom its thread served before. A head then begins elsewhere than at the beginning of the
  *    buffer, which is the lowest place where this thread ever found one; while there is no lower
@@ -44,8 +44,8 @@ bool request_head_is_certain(const struct mg_request_info *info)
     return true;
 }
 
-/* Whether more than one empty line stands in front of the head. Takes note of where it begins. */
-static bool has_blanks_in_front(const char *head, struct request_head_buffer *buffer)
+/* Whether more than one empty line stands before the head. Takes note of where it begins. */
+static bool has_leading_blanks(const char *head, struct request_head_buffer *buffer)
 {
     if (!buffer->start || head < buffer->start)
         buffer->start = head;
@@ -101,8 +101,8 @@ static bool has_clear_length(const struct mg_request_info *info)
 const char *request_head_fault(const struct mg_request_info *info,
                                struct request_head_buffer *buffer)
 {
-    if (has_blanks_in_front(info->request_method, buffer))
-        return "there are blanks or empty lines in front of the request";
+    if (has_leading_blanks(info->request_method, buffer))
+        return "there are blanks or empty lines before the request";
     if (lines_were_dropped(info, buffer))
         return "a header line is folded, begins with no name, or does not end in CR LF";
     if (!has_clear_length(info))

@@ -11,7 +11,7 @@
  * the error names it. To name it truly takes a commit, which takes some milliseconds where Redis is
  * at hand, and which can take for ever where it is not; therefore the answer waits for it for
  * DEADLINE_GRACE_MS and no longer, and then goes without: tally-received is 0, which is what it can
- * vouch for, and the message tells how many wait. A stream that waits for its Ack when its deadline
+ * vouch for, and the message, of whichever error, tells how many wait. A stream that waits for its Ack when its deadline
  * passes has waited already, and is answered at once.
  */
 #include "common/clock.h"
@@ -210,18 +210,29 @@ void call_interrupt(struct call *call, const char *why)
 
 /* ---- The deadline --------------------------------------------------------------------------- */
 
+static const char deadline_passed[] = "the deadline of grpc-timeout has passed";
+
+/* Says behind an error what its tally-received does not. A long one loses its end to that. */
+static void add_what_waits(struct call *call)
+{
+    char waits[80];
+    size_t length = (size_t)snprintf(
+        waits, sizeof waits, "; the %" PRIu64 " packets that were counted will be committed",
+        call->received);
+    size_t at = strlen(call->message), last = sizeof call->message - 1 - length;
+
+    memcpy(call->message + (at < last ? at : last), waits, length + 1);
+}
+
 static void give_up_waiting(struct call *call)
 {
     if (call->status == GRPC_OK) {
         stats_add(&call->context->stats->streams_failed, 1);
         stats_add(&call->context->stats->streams_expired, 1);
         call->status = GRPC_DEADLINE_EXCEEDED;
+        snprintf(call->message, sizeof call->message, "%s", deadline_passed);
     }
-    if (call->status == GRPC_DEADLINE_EXCEEDED)
-        snprintf(call->message, sizeof call->message,
-                 "the deadline passed before the %" PRIu64
-                 " packets that were counted were committed; they will be",
-                 call->received);
+    add_what_waits(call);
     answer_uncommitted(call);
 }
 
@@ -235,7 +246,7 @@ void call_deadline(struct timer *timer)
     } else if (is_open(call)) {
         if (call_is_stream(call))
             stats_add(&call->context->stats->streams_expired, 1);
-        call_fail(call, GRPC_DEADLINE_EXCEEDED, "the deadline of grpc-timeout has passed");
+        call_fail(call, GRPC_DEADLINE_EXCEEDED, "%s", deadline_passed);
         if (call->state == CALL_ENDED &&
             timers_set(call->context->timers, &call->deadline, clock_now_ms() + DEADLINE_GRACE_MS))
             give_up_waiting(call);

@@ -10,7 +10,7 @@ from harness.sender import assert_same
 from harness.tallyd import assert_balance
 from harness.wire import framed, framed_packets, packet
 
-OK, DEADLINE_EXCEEDED, INTERNAL = 0, 4, 13
+OK, INVALID_ARGUMENT, DEADLINE_EXCEEDED, INTERNAL = 0, 3, 4, 13
 CANCEL = 8
 WATCH, CHECK = "/grpc.health.v1.Health/Watch", "/grpc.health.v1.Health/Check"
 
@@ -76,6 +76,7 @@ def test_redis_away_holds_no_answer_past_the_deadline(redis, start_tallyd, closi
 
 
 def test_another_error_that_waits_is_not_held_past_the_deadline(redis, start_tallyd, closing):
+    """It stays the error that it is, and tells beside it that what was counted is not lost."""
     tallyd = start_tallyd(redis.port, redis_grace_ms=60_000)
     client = closing(H2Client(tallyd.grpc_port))
     redis.kill()
@@ -83,8 +84,24 @@ def test_another_error_that_waits_is_not_held_past_the_deadline(redis, start_tal
     client.send(stream, framed_packets(["d"] * 2) + framed(b"\x0a\x05abc"))
     reply = client.finish(stream)
     assert (reply.status, reply.received) == (INTERNAL, 0)
-    assert "packet 2" in reply.message
+    assert "packet 2 (the first is 0): " in reply.message
+    assert reply.message.endswith("; the 2 packets that were counted will be committed"), reply
     assert tallyd.stats()["totals"]["streams_expired"] == 0
+    redis.start()
+    wait_until(lambda: redis.totals() == {"d": 2}, "what was counted")
+    assert_balance(tallyd.stats())
+
+
+def test_the_longest_error_leaves_room_for_what_was_counted(redis, start_tallyd, closing):
+    tallyd = start_tallyd(redis.port, redis_grace_ms=60_000)
+    client = closing(H2Client(tallyd.grpc_port))
+    redis.kill()
+    stream = client.open(grpc_timeout="1S")
+    client.send(stream, framed_packets(["d"] * 10_000) + framed(packet("d" * 3_000_000)))
+    reply = client.finish(stream)
+    assert (reply.status, reply.received) == (INVALID_ARGUMENT, 0)
+    assert "its device_id has 3000000 bytes" in reply.message
+    assert reply.message.endswith("; the 10000 packets that were counted will be committed"), reply
 
 
 def test_a_stream_within_its_time_is_acknowledged(redis, tallyd, client):

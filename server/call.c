@@ -102,8 +102,11 @@ void call_destroy(struct call *call)
         stats_add(&call->context->stats->streams_closed, 1);
     else if (call->is_counted)
         stats_add(&call->context->stats->service_calls_closed, 1);
-    gunzip_give(call->gunzip);
+    call_inflate_end(call);
     service_destroy(call);
+    if (call->is_let_in)
+        share_give(&call->context->share, call->share, SHARE_OPEN_CALLS, 1);
+    share_give(&call->context->share, call->share, SHARE_CALLS, 1);
     tokens_release(call->principal);
     free(call);
 }

@@ -27,6 +27,7 @@
 #include "proto/frame.h"
 #include "proto/grpc.h"
 #include "proto/packet_run.h"
+#include "server/share.h"
 #include "server/timers.h"
 
 #include <stdbool.h>
@@ -74,16 +75,13 @@ struct call_context {
 
     struct gunzip_pool *gunzips; /* NULL: none was needed yet */
 
-    size_t service_bytes; /* what calls of other methods hold */
-    uint64_t request_id;  /* of the last error answer; 0: none yet */
+    struct share share;  /* what calls hold of what there is not much of */
+    uint64_t request_id; /* of the last error answer; 0: none yet */
     struct log_limit error_limits[GRPC_STATUS_COUNT];
 };
 
 /* Bytes of a request's headers, name + value + 32 each, as RFC 9113, 6.5.2, counts them. */
 #define CALL_HEADER_LIST_BYTES 16384
-
-/* Calls of a worker at a time; each takes about 1 KB. Past it, new ones are refused. */
-#define CALL_MAX 65536
 
 enum call_state { CALL_HEADERS, CALL_OPEN, CALL_SERVING, CALL_ENDED, CALL_ANSWERED };
 
@@ -105,11 +103,12 @@ struct call_progress {
     uint8_t header_have;
 };
 
-/* Shown because the connection keeps its calls in a list: `next`, `previous` and the two times
- * are the connection's to write, all else is call.c's. */
+/* Shown because the connection keeps its calls in a list: `share`, `next`, `previous` and the
+ * two times are the connection's to write, all else is call.c's. */
 struct call {
     struct call_context *context;
     struct connection *connection;
+    struct share *share; /* the connection's */
     struct nghttp2_session *session;
     struct call *next, *previous;                 /* of the connection */
     struct call *waiting_next, *waiting_previous; /* of the context */
@@ -126,11 +125,13 @@ struct call {
     enum grpc_status status;
     struct frame_reader reader;
     struct gunzip *gunzip; /* of the compressed message that is under way; NULL: none is */
+    bool is_inflating;     /* and has its part of SHARE_INFLATING */
     struct timer deadline; /* of its grpc-timeout */
     struct call_progress progress;
     bool client_ended;
     bool has_prefix;     /* its principal's, for all device_ids */
     bool is_counted;     /* in the statistics, as opened */
+    bool is_let_in;      /* and has its part of SHARE_OPEN_CALLS */
     bool is_overload;    /* the client is told when to come again */
     uint32_t reset_code; /* for a client that goes on sending behind the answer */
 

@@ -74,14 +74,6 @@ static void count_opened(struct call *call)
         stats_add(&stats->service_calls_opened, 1);
 }
 
-static uint64_t open_calls(const struct call_context *context)
-{
-    const struct stats_worker *stats = context->stats;
-
-    return stats_get(&stats->streams_opened) - stats_get(&stats->streams_closed) +
-           stats_get(&stats->service_calls_opened) - stats_get(&stats->service_calls_closed);
-}
-
 /* What each of these says no to, it has refused. First, whether it is a call at all. */
 static bool is_call(struct call *call)
 {
@@ -154,9 +146,10 @@ static bool is_room(struct call *call)
 {
     struct call_context *context = call->context;
 
+    call->is_let_in = share_take(&context->share, call->share, SHARE_OPEN_CALLS, 1);
     if (context->shutting_down)
         call_refuse(call, GRPC_UNAVAILABLE, "shutting down");
-    else if (open_calls(context) > CALL_MAX)
+    else if (!call->is_let_in)
         refuse_overload(call, "too many streams; end some first");
     else if (call->method->access != METHOD_PUBLIC &&
              pressure_level(context->pressure) == PRESSURE_FULL)

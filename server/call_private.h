@@ -42,6 +42,9 @@ void call_fail_for_room(struct call *call, const char *format, ...) PRINTF_LIKE(
 enum gunzip_result call_inflate(struct call *call, const struct frame_piece *piece, bool is_last,
                                 uint32_t max_bytes, gunzip_sink *sink, void *target) MUST_CHECK;
 
+/* Gives back what inflating took, wherever in a message it stands. */
+void call_inflate_end(struct call *call);
+
 /* Refuses the call before anything of it is counted. */
 void call_refuse(struct call *call, enum grpc_status status, const char *message);
 

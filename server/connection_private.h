@@ -27,7 +27,7 @@ struct connection {
     struct call *calls;     /* the newest first */
     struct call *last_call; /* the one that the last DATA was for */
     struct call *next_tick; /* where connection_tick_calls() goes on; NULL: at the first */
-    uint32_t call_count;
+    struct share share;     /* of what its calls hold */
     struct stray_frames strays;
     int32_t last_reset;    /* the stream that the client reset last */
     bool prefaced;         /* our preface is rendered */

@@ -28,8 +28,9 @@ static struct call *find_call(struct connection *connection, int32_t stream_id)
 
 /* ---- Headers and DATA ----------------------------------------------------------------------- */
 
-/* Past --max-streams. nghttp2 would end the connection (see connection_session_create()); a stream
- * that is refused can come again. Its resets are counted here, since they wait to be sent. */
+/* Past --max-streams, or its part of what the worker has. nghttp2 would end the connection (see
+ * connection_session_create()); a stream that is refused can come again. Its resets are counted
+ * here, since they wait to be sent. */
 static int refuse_stream(struct connection *connection, int32_t stream_id)
 {
     stream_order_cut_short(&connection->strays.order, stream_id);
@@ -52,20 +53,22 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
     stream_order_begin(&connection->strays.order, frame->hd.stream_id);
-    if (connection->call_count >= connection->context->options.max_streams)
+    if (connection->share.held[SHARE_CALLS] >= connection->context->options.max_streams ||
+        !share_take(&connection->context->calls.share, &connection->share, SHARE_CALLS, 1))
         return refuse_stream(connection, frame->hd.stream_id);
     call = call_create(&connection->context->calls, connection, session, frame->hd.stream_id);
     if (!call) {
+        share_give(&connection->context->calls.share, &connection->share, SHARE_CALLS, 1);
         connection->in_headers = false;
         stream_order_cut_short(&connection->strays.order, frame->hd.stream_id);
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* resets the stream */
     }
+    call->share = &connection->share;
     call->opened_ms = connection->context->now_ms;
     call->next = connection->calls;
     if (call->next)
         call->next->previous = call;
     connection->calls = call;
-    connection->call_count++;
     nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, call);
     return 0;
 }
@@ -189,7 +192,6 @@ static int on_stream_closed(nghttp2_session *session, int32_t stream_id, uint32_
         connection->calls = call->next;
     if (call->next)
         call->next->previous = call->previous;
-    connection->call_count--;
     call_destroy(call);
     return 0;
 }

@@ -3,8 +3,8 @@
  *
  * A request that lies whole in what came is handed over where it lies; one that is split is
  * gathered, up to SERVICE_REQUEST_BYTES. Responses wait in one buffer until nghttp2 asks for them.
- * What all calls of a worker hold of both is counted in the context, so a client that opens many
- * calls and reads nothing takes SERVICE_TOTAL_BYTES and no more.
+ * What all calls of a worker hold of both is shared (share.h), so a client that opens many calls and
+ * reads nothing takes no more than it leaves to others.
  */
 #include "server/service.h"
 
@@ -22,29 +22,30 @@ struct service *service_create(void)
 
 /* ---- Memory --------------------------------------------------------------------------------- */
 
-/* Resizes a buffer of a call; 0 frees it. Returns false when that is too much. */
-static bool resize(struct call *call, uint8_t **buffer, size_t *room, size_t bytes)
+/* Makes a buffer of a call larger. Returns false when that is too much. */
+static bool grow(struct call *call, uint8_t **buffer, size_t *room, size_t bytes)
 {
-    struct call_context *context = call->context;
-    uint8_t *resized;
+    struct share *all = &call->context->share;
+    uint8_t *grown;
 
-    if (bytes == 0) {
-        free(*buffer);
-        resized = NULL;
-    } else if (context->service_bytes - *room + bytes > SERVICE_TOTAL_BYTES ||
-               !(resized = realloc(*buffer, bytes))) {
+    if (!share_take(all, call->share, SHARE_SERVICE_BYTES, bytes - *room))
+        return false;
+    grown = realloc(*buffer, bytes);
+    if (!grown) {
+        share_give(all, call->share, SHARE_SERVICE_BYTES, bytes - *room);
         return false;
     }
-    context->service_bytes += bytes - *room;
-    *buffer = resized;
+    *buffer = grown;
     *room = bytes;
     return true;
 }
 
 static void release(struct call *call, uint8_t **buffer, size_t *room)
 {
-    if (*buffer && !resize(call, buffer, room, 0))
-        abort(); /* to give back always succeeds */
+    share_give(&call->context->share, call->share, SHARE_SERVICE_BYTES, *room);
+    free(*buffer);
+    *buffer = NULL;
+    *room = 0;
 }
 
 void service_destroy(struct call *call)
@@ -78,11 +79,11 @@ static bool gather(struct call *call, const uint8_t *bytes, size_t length)
     struct service *service = call->service;
 
     if (!service->request &&
-        !resize(call, &service->request, &service->request_room, frame_length(&call->reader) + 1)) {
+        !grow(call, &service->request, &service->request_room, frame_length(&call->reader) + 1)) {
         call_fail_for_room(call, "too many requests are under way; try later");
         return false;
     }
-    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): resize() has set it */
+    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): grow() has set it */
     memcpy(service->request + service->request_have, bytes, length);
     service->request_have += length;
     return true;
@@ -112,7 +113,7 @@ static void take_compressed(struct call *call, const struct frame_piece *piece, 
     enum gunzip_result result = GUNZIP_BUSY;
 
     if (service->request ||
-        resize(call, &service->request, &service->request_room, SERVICE_REQUEST_BYTES))
+        grow(call, &service->request, &service->request_room, SERVICE_REQUEST_BYTES))
         result = call_inflate(call, piece, is_last, SERVICE_REQUEST_BYTES, append, service);
     if (result == GUNZIP_TOO_LARGE)
         call_fail(call, GRPC_RESOURCE_EXHAUSTED, "a request inflates to more than %d bytes",
@@ -186,7 +187,7 @@ static bool make_room(struct call *call, size_t bytes)
         return false;
     }
     if (waiting + bytes > service->output_room &&
-        !resize(call, &service->output, &service->output_room, waiting + bytes)) {
+        !grow(call, &service->output, &service->output_room, waiting + bytes)) {
         call_fail_for_room(call, "too many responses of other calls wait to be read; try later");
         return false;
     }

@@ -19,7 +19,6 @@ struct service;
 
 #define SERVICE_REQUEST_BYTES 4096       /* of a request */
 #define SERVICE_OUTPUT_BYTES  (64 << 10) /* of a call's responses that are not sent yet */
-#define SERVICE_TOTAL_BYTES   (16 << 20) /* of all that, in a worker */
 
 /* Makes what a call needs. NULL with errno ENOMEM. */
 struct service *service_create(void) MUST_CHECK;

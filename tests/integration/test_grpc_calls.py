@@ -5,7 +5,7 @@ import re
 
 import grpc
 import pytest
-from harness import grpc_client, h2_raw
+from harness import grpc_client
 from harness.env import LONG, SANITIZED, amount, wait_until
 from harness.h2_client import H2Client
 from harness.sender import assert_same
@@ -203,36 +203,6 @@ def test_a_library_shows_what_the_trailers_say(tallyd):
 
 
 # ---- Too much ----------------------------------------------------------------------------------
-
-CALL_MAX, A_CONNECTION = 65_536, 1000
-
-
-def test_past_the_most_streams_a_client_is_told_when_to_come_again(redis, start_tallyd, closing):
-    """One worker, and as many open streams as it may have, on connections that say no more."""
-    if SANITIZED:
-        pytest.skip("65,536 streams take a sanitizer too long")
-    tallyd = start_tallyd(redis.port, workers=1, max_connections_per_address=1000)
-    client = closing(H2Client(tallyd.grpc_port))
-    crowd, full = [], CALL_MAX // A_CONNECTION
-    for i in range(full + 1):
-        raw = closing(h2_raw.Raw(tallyd.grpc_port))
-        raw.greet()
-        streams = A_CONNECTION if i < full else CALL_MAX % A_CONNECTION
-        raw.send(*(raw.request(1 + 2 * n) for n in range(streams)))
-        crowd.append(raw)
-    totals = lambda: tallyd.stats()["totals"]
-    wait_until(lambda: totals()["streams_opened"] == CALL_MAX, "the crowd")
-    for path in (PATH, CHECK):
-        reply = client.finish(client.open(path=path))
-        assert (reply.status, reply.message) == (UNAVAILABLE, "too many streams; end some first")
-        assert 1000 <= int(reply.field("grpc-retry-pushback-ms")) < 2000
-    assert totals()["streams_overload"] == 1, "the other is none of packets"
-    crowd[0].close()
-    wait_until(lambda: totals()["streams_closed"] >= A_CONNECTION, "room")
-    assert client.call(framed_packets(["d"])).status == OK
-    assert client.call(framed(b""), path=CHECK).status == OK
-    assert_same(redis.totals(), {"d": 1})
-
 
 def test_with_memory_short_new_streams_are_told_and_health_goes_on(redis, start_tallyd, closing):
     tallyd = start_tallyd(redis.port, memory_limit_bytes=1)

@@ -190,9 +190,10 @@ def test_a_request_split_anywhere_is_the_same(tallyd, closing):
 
 
 def test_requests_that_come_in_parts_are_bounded(redis, start_tallyd, closing):
-    """A worker has room for 4,096 of the greatest; who finds none is told when to come again."""
+    """A worker has room for 4,096 of the greatest, of which a connection may take as many as it
+    leaves free; who finds none is told when to come again, and others hear of health."""
     tallyd = start_tallyd(redis.port, workers=1)
-    clients = [closing(Raw(tallyd.grpc_port)).greet() for _ in range(5)]
+    clients = [closing(Raw(tallyd.grpc_port)).greet() for _ in range(4)]
     part = (4096).to_bytes(5, "big") + b"\x0a"
     for client in clients:
         streams = range(1, 2 * 1000, 2)
@@ -201,12 +202,9 @@ def test_requests_that_come_in_parts_are_bounded(redis, start_tallyd, closing):
         statuses = [seen.field(s, "grpc-status") for s in seen.ended]
         if client is not clients[-1]:
             assert statuses == []
-    assert len(statuses) > 800 and set(statuses) == {str(UNAVAILABLE)}
+    assert 300 < len(statuses) < 600 and set(statuses) == {str(UNAVAILABLE)}
     assert all(int(seen.field(s, "grpc-retry-pushback-ms")) >= 1000 for s in seen.ended)
-    clients[0].close()
-    health = closing(Health(tallyd.target))
-    wait_until(lambda: tallyd.stats()["totals"]["connections_closed"] == 1, "the connection's end")
-    assert health.check() == SERVING
+    assert closing(Health(tallyd.target)).check() == SERVING
 
 
 def test_a_watch_whose_client_takes_nothing_holds_one_message(redis, start_tallyd, closing):

@@ -50,8 +50,9 @@ static uint64_t open_connections(const struct server *server)
 }
 
 /* Waits until no stream is open, and none is on its way: on a connection that is idle, a client may
- * be about to begin one until `announced_ms`. At most until `deadline_ms`. False when a signal or
- * the flusher says that there is no point in waiting longer. */
+ * be about to begin one until `announced_ms`. At most until `deadline_ms`. What is open may bring new
+ * devices, so memory is looked at. False when a signal or the flusher says that there is no point
+ * in waiting longer. */
 static bool wait_for_streams(struct server *server, uint64_t announced_ms, uint64_t deadline_ms,
                              int signal_fd)
 {
@@ -62,6 +63,7 @@ static bool wait_for_streams(struct server *server, uint64_t announced_ms, uint6
 
     while (clock_now_ms() < deadline_ms &&
            (open_streams(server) || (clock_now_ms() < announced_ms && open_connections(server)))) {
+        server_sample_memory(server, clock_now_ms());
         if (poll(fds, 2, DRAIN_POLL_MS) > 0 && (fds[1].revents || signals_take_end(signal_fd)))
             return false;
     }

@@ -47,6 +47,10 @@ int server_check_limits(const struct server *server, char error[ERROR_BYTES]) MU
 /* Tells the statistics which limits are configured. */
 void server_note_limits(struct server *server);
 
+/* Looks at memory, at most ten times a second, however often main calls: `now_ms` is
+ * clock_now_ms(). Returns when it is due again; UINT64_MAX when there is no limit. */
+uint64_t server_sample_memory(struct server *server, uint64_t now_ms);
+
 /* Moves the workers that run to a later stage, or ends them. */
 void server_set_stage(struct server *server, enum worker_stage stage);
 void server_end_workers(struct server *server);

@@ -16,16 +16,15 @@
 
 #define PAUSE_MS 100 /* from one look at memory to the next, and when no descriptor is left */
 
-/* At most ten times a second, however busy main is with taking connections. Returns when it is due
- * again. A limit that was taken away by a reload takes the pressure with it. */
-static uint64_t sample_memory(struct server *server, uint64_t now)
+/* A limit that was taken away by a reload takes the pressure with it. */
+uint64_t server_sample_memory(struct server *server, uint64_t now_ms)
 {
     uint64_t limit = server->config->memory_limit_bytes;
 
     if (!limit && !pressure_level(&server->pressure))
         return UINT64_MAX;
-    if (now >= server->sample_ms) {
-        server->sample_ms = now + PAUSE_MS;
+    if (now_ms >= server->sample_ms) {
+        server->sample_ms = now_ms + PAUSE_MS;
         stats_set(&server->main_stats->memory_pressure,
                   (uint64_t)pressure_sample(&server->pressure, limit));
     }
@@ -37,7 +36,8 @@ static uint64_t sample_memory(struct server *server, uint64_t now)
 static int tick(struct server *server)
 {
     uint64_t now = clock_now_ms();
-    uint64_t due = watchdog_tick(&server->watchdog, now), sample = sample_memory(server, now);
+    uint64_t due = watchdog_tick(&server->watchdog, now);
+    uint64_t sample = server_sample_memory(server, now);
 
     if (sample < due)
         due = sample;

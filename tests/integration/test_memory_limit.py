@@ -73,3 +73,32 @@ def test_below_the_limit_nothing_is_different(redis, start_tallyd, start_sender,
     stream.end()
     assert stream.received() == 10
     assert pressure(tallyd) == 0
+
+
+def wait_for_received(tallyd, n):
+    wait_until(lambda: tallyd.stats()["balance"]["received"] == n, f"{n} packets to be counted")
+
+
+def test_the_limit_is_kept_while_streams_are_drained(redis, start_tallyd, closing):
+    tallyd = start_tallyd(redis.port, workers=1, http_connections=8)
+    limit = resident_bytes(tallyd) + 8 * MIB
+    assert tallyd.stop() == 0
+    tallyd = start_tallyd(redis.port, workers=1, http_connections=8, memory_limit_bytes=limit)
+    stream = closing(OpenStream(tallyd.target))
+    stream.send(["first"])
+    wait_until(lambda: redis.totals().get("first"), "the stream to be open")
+    tallyd.terminate()
+    tallyd.wait_for_log("draining")
+
+    sent = 1
+    while sent < 200_000 and not tallyd.stats()["flusher"]["overflow_packets"]:  # 40 MB of ids
+        stream.send(f"{sent + i}-{'x' * 200}" for i in range(5000))
+        sent += 5000
+        wait_for_received(tallyd, sent)
+    assert pressure(tallyd) == 2
+    stream.end()
+    assert stream.received() == sent
+    assert tallyd.wait() == 0
+    totals = redis.totals()
+    assert totals[OVERFLOW] > 0
+    assert sum(totals.values()) == sent

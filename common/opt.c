@@ -6,6 +6,7 @@
 #include "common/opt.h"
 
 #include "common/edit_distance.h"
+#include "common/regular_file.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -170,13 +171,14 @@ static int read_file_line(struct load *load, const char *path, int number, char 
 
 static int read_file(struct load *load, const char *path)
 {
-    FILE *file = fopen(path, "re");
+    FILE *file = regular_file_open(path);
     char *line = NULL;
     size_t size = 0;
     int error = 0;
 
     if (!file)
-        return fail(load, "cannot read configuration file %.200s: %s", path, strerror(errno));
+        return fail(load, "cannot read configuration file %.200s: %s", path,
+                    regular_file_strerror(errno));
     for (int number = 1; !error && getline(&line, &size, file) >= 0; number++)
         error = read_file_line(load, path, number, line);
     if (!error && ferror(file))

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,24 +24,59 @@ static ssize_t read_all(int fd, char *bytes, size_t room)
     return (ssize_t)used;
 }
 
-ssize_t regular_file_read(const char *path, char *bytes, size_t room, unsigned *mode)
+/* Returns a descriptor or a negative errno. */
+static int open_regular(const char *path, struct stat *status)
 {
     /* Without O_NONBLOCK, opening a FIFO would wait for whoever writes it. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    struct stat status;
-    ssize_t result;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), error = 0;
 
     if (fd < 0)
         return -errno;
-    if (fstat(fd, &status)) {
-        result = -errno;
-    } else if (!S_ISREG(status.st_mode)) {
-        result = -EINVAL;
-    } else {
-        if (mode)
-            *mode = status.st_mode & 07777;
-        result = read_all(fd, bytes, room);
-    }
+    if (fstat(fd, status))
+        error = -errno;
+    else if (!S_ISREG(status->st_mode))
+        error = -EINVAL;
+    if (!error)
+        return fd;
+    close(fd);
+    return error;
+}
+
+ssize_t regular_file_read(const char *path, char *bytes, size_t room, unsigned *mode)
+{
+    struct stat status;
+    int fd = open_regular(path, &status);
+    ssize_t result;
+
+    if (fd < 0)
+        return fd;
+    if (mode)
+        *mode = status.st_mode & 07777;
+    result = read_all(fd, bytes, room);
     close(fd);
     return result;
+}
+
+FILE *regular_file_open(const char *path)
+{
+    struct stat status;
+    int fd = open_regular(path, &status), error;
+    FILE *file;
+
+    if (fd < 0) {
+        errno = -fd;
+        return NULL;
+    }
+    file = fdopen(fd, "r");
+    if (file)
+        return file;
+    error = errno;
+    close(fd);
+    errno = error;
+    return NULL;
+}
+
+const char *regular_file_strerror(int error)
+{
+    return error == EINVAL ? "it is no regular file" : strerror(error);
 }

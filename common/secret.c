@@ -40,10 +40,8 @@ int secret_read(const char *path, char secret[SECRET_BYTES], char error[ERROR_BY
     ssize_t length = regular_file_read(path, secret, SECRET_BYTES, NULL);
     int result = (int)length;
 
-    if (length == -EINVAL)
-        result = refuse("it is no regular file", error);
-    else if (length < 0)
-        snprintf(error, ERROR_BYTES, "%s", strerror(-result));
+    if (length < 0)
+        snprintf(error, ERROR_BYTES, "%s", regular_file_strerror(-result));
     else
         result = cut_line(secret, (size_t)length, error);
     if (result)

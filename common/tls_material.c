@@ -9,6 +9,7 @@
 #include "common/tls_material.h"
 
 #include "common/log.h"
+#include "common/regular_file.h"
 
 #include <errno.h>
 #include <openssl/bio.h>
@@ -24,23 +25,19 @@
 
 #define SUBJECT_BYTES 128
 
-/* Opens a file for OpenSSL. A directory could be opened, too, and read as an empty file. */
+/* Opens a file for OpenSSL. */
 static BIO *open_file(const char *path, const char *what, char error[ERROR_BYTES])
 {
-    struct stat status;
-    FILE *file = fopen(path, "re");
-    BIO *bio = NULL;
-    int reason = errno;
+    FILE *file = regular_file_open(path);
+    int reason = file ? ENOMEM : errno;
+    BIO *bio = file ? BIO_new_fp(file, BIO_CLOSE) : NULL;
 
-    if (file && fstat(fileno(file), &status) == 0 && S_ISDIR(status.st_mode))
-        reason = EISDIR;
-    else if (file && !(bio = BIO_new_fp(file, BIO_CLOSE)))
-        reason = ENOMEM;
     if (bio)
         return bio; /* cppcheck-suppress resourceLeak ; it closes the file */
     if (file)
         fclose(file);
-    snprintf(error, ERROR_BYTES, "%s %.200s cannot be read: %s", what, path, strerror(reason));
+    snprintf(error, ERROR_BYTES, "%s %.200s cannot be read: %s", what, path,
+             regular_file_strerror(reason));
     return NULL;
 }
 

@@ -159,7 +159,7 @@ char *token_file_load(const char *path, size_t *length, unsigned *mode, char err
     }
     free(bytes);
     errno = got < 0 ? (int)-got : EFBIG;
-    snprintf(error, ERROR_BYTES, "%s", errno == EINVAL ? "it is not a file" : strerror(errno));
+    snprintf(error, ERROR_BYTES, "%s", regular_file_strerror(errno));
     return NULL;
 }
 

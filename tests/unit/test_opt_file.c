@@ -1,6 +1,8 @@
 /* Options: the configuration file. */
 #include "tests/unit/opt_run.h"
 
+#include <sys/stat.h>
+
 static void load_file_syntax_is_forgiving_about_space(void **state)
 {
     struct run *run = *state;
@@ -52,6 +54,19 @@ static void load_file_missing_says_why(void **state)
     load_fails(run, "cannot read configuration file /nonexistent/t.conf: No such file");
 }
 
+/* Nobody writes the FIFO, and reading would wait for that. */
+static void load_file_that_is_no_regular_one_is_refused(void **state)
+{
+    struct run *run = *state;
+
+    config_file(run, "");
+    assert_int_equal(unlink(run->path), 0);
+    assert_int_equal(mkfifo(run->path, 0600), 0);
+    load_fails(run, ": it is no regular file");
+    argument(run, "--config=/tmp");
+    load_fails(run, "configuration file /tmp: it is no regular file");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -60,6 +75,7 @@ int main(void)
         RUN(load_file_unknown_name_is_named_with_its_line),
         RUN(load_file_with_command_option_is_refused),
         RUN(load_file_missing_says_why),
+        RUN(load_file_that_is_no_regular_one_is_refused),
     };
 
     return cmocka_run_group_tests_name("opt_file", tests, NULL, NULL);

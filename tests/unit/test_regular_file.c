@@ -84,6 +84,39 @@ static void read_of_what_is_no_regular_file_fails_at_once(void **state)
     assert_int_equal(mode, 42);
 }
 
+static void open_reads_the_whole(void **state)
+{
+    char bytes[8];
+    FILE *file;
+
+    (void)state;
+    write_file(path, "two\nlines", 9);
+    file = regular_file_open(path);
+    assert_non_null(file);
+    assert_string_equal(fgets(bytes, sizeof bytes, file), "two\n");
+    assert_string_equal(fgets(bytes, sizeof bytes, file), "lines");
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(unlink(path), 0);
+}
+
+static void check_not_opened(const char *name, int error, const char *says)
+{
+    assert_null(regular_file_open(name));
+    assert_int_equal(errno, error);
+    assert_string_equal(regular_file_strerror(error), says);
+}
+
+static void open_of_what_is_no_regular_file_fails_at_once(void **state)
+{
+    (void)state;
+    check_not_opened(path, ENOENT, "No such file or directory");
+    check_not_opened(directory, EINVAL, "it is no regular file");
+    check_not_opened("/dev/zero", EINVAL, "it is no regular file");
+    assert_int_equal(mkfifo(path, 0600), 0);
+    check_not_opened(path, EINVAL, "it is no regular file");
+    assert_int_equal(unlink(path), 0);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -91,6 +124,8 @@ int main(void)
         cmocka_unit_test(read_of_an_empty_file_gives_nothing),
         cmocka_unit_test(read_tells_the_permissions),
         cmocka_unit_test(read_of_what_is_no_regular_file_fails_at_once),
+        cmocka_unit_test(open_reads_the_whole),
+        cmocka_unit_test(open_of_what_is_no_regular_file_fails_at_once),
     };
 
     return cmocka_run_group_tests(tests, enter, leave);

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <openssl/rsa.h>
+#include <sys/stat.h>
 
 static struct made good;
 static char error[ERROR_BYTES];
@@ -65,14 +66,17 @@ static void read_good_files_no_warning(void **state)
 
 static void read_bad_files_says_why(void **state)
 {
-    char empty[160], broken[160];
+    char empty[160], broken[160], fifo[160];
     const struct {
         const char *cert, *key, *client_ca, *says;
     } samples[] = {
         {"/no/such", good.key, NULL, "certificate /no/such cannot be read: No such file"},
         {good.cert, "/no/such", NULL, "private key /no/such cannot be read: No such file"},
         {good.cert, good.key, "/no/such", "client CA /no/such cannot be read: No such file"},
-        {certificates_directory, good.key, NULL, "cannot be read: Is a directory"},
+        {certificates_directory, good.key, NULL, "cannot be read: it is no regular file"},
+        {fifo, good.key, NULL, "cannot be read: it is no regular file"},
+        {good.cert, fifo, NULL, "cannot be read: it is no regular file"},
+        {good.cert, good.key, fifo, "cannot be read: it is no regular file"},
         {empty, good.key, NULL, "there is no certificate (PEM) in it"},
         {good.cert, empty, NULL, "there is none (PEM) in it"},
         {good.cert, good.key, empty, "there is no certificate (PEM) in it"},
@@ -83,6 +87,8 @@ static void read_bad_files_says_why(void **state)
     };
 
     (void)state;
+    strcpy(fifo, certificates_path("fifo"));
+    assert_int_equal(mkfifo(fifo, 0600), 0); /* nobody writes it */
     strcpy(empty, write_text("empty", ""));
     strcpy(broken, write_text("broken", "-----BEGIN CERTIFICATE-----\n!!!!\n"
                                         "-----END CERTIFICATE-----\n"));

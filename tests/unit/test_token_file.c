@@ -269,12 +269,12 @@ static void load_of_what_is_no_file_says_so(void **state)
     assert_null(token_file_load("/nowhere/at/all", &length, NULL, error));
     assert_string_equal(error, "No such file or directory");
     assert_null(token_file_load("/tmp", &length, NULL, error));
-    assert_string_equal(error, "it is not a file");
+    assert_string_equal(error, "it is no regular file");
     assert_non_null(mkdtemp(pipe));
     assert_int_equal(chdir(pipe), 0);
     assert_int_equal(mkfifo("fifo", 0600), 0);
     assert_null(token_file_load("fifo", &length, NULL, error));
-    assert_string_equal(error, "it is not a file");
+    assert_string_equal(error, "it is no regular file");
     unlink("fifo");
     rmdir(pipe);
 }

@@ -11,8 +11,8 @@
  * the error names it. To name it truly takes a commit, which takes some milliseconds where Redis is
  * at hand, and which can take for ever where it is not; therefore the answer waits for it for
  * DEADLINE_GRACE_MS and no longer, and then goes without: tally-received is 0, which is what it can
- * vouch for, and the message, of whichever error, tells how many wait. A stream that waits for its Ack when its deadline
- * passes has waited already, and is answered at once.
+ * vouch for, and the message, of whichever error, tells how many wait. A stream that waits for its
+ * Ack when its deadline passes has waited already, and is answered at once.
  */
 #include "common/clock.h"
 #include "common/thread.h"

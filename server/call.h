@@ -192,7 +192,8 @@ void call_deadline(struct timer *timer);
  * is no longer good, and tells a health watcher of a change. */
 void call_tick(struct call *call, uint64_t now_ms);
 
-/* The response's last frame was sent: if the client goes on sending, tells it to stop. */
+/* The response's last frame was sent: counts an Ack that is now on its way, and tells a client that
+ * goes on sending to stop. */
 void call_response_sent(struct call *call);
 
 #endif

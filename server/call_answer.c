@@ -238,18 +238,21 @@ static void write_ack(struct call *call)
     call->output.length = FRAME_HEADER_BYTES + length;
 }
 
+static bool is_acknowledged(const struct call *call)
+{
+    return call_is_stream(call) && call->status == GRPC_OK;
+}
+
 void call_answer(struct call *call)
 {
-    bool is_ack = call_is_stream(call) && call->status == GRPC_OK;
-
     call->state = CALL_ANSWERED;
-    if (is_ack)
+    if (is_acknowledged(call))
         write_ack(call);
     call->output.ends = true;
     if (!call->output.begun && call->output.length == 0)
         answer_without_body(call, "200");
-    else if (respond(call) && is_ack)
-        stats_add(&call->context->stats->streams_acknowledged, 1);
+    else
+        respond(call);
 }
 
 void call_refuse(struct call *call, enum grpc_status status, const char *message)
@@ -275,6 +278,8 @@ void call_refuse_http(struct call *call, const char *http_status, enum grpc_stat
 
 void call_response_sent(struct call *call)
 {
+    if (is_acknowledged(call))
+        stats_add(&call->context->stats->streams_acknowledged, 1);
     if (!call->client_ended)
         nghttp2_submit_rst_stream(call->session, NGHTTP2_FLAG_NONE, call->stream_id,
                                   call->reset_code);

@@ -127,6 +127,24 @@ def test_a_cancelled_stream_keeps_its_whole_packets(redis, tallyd, client, kept)
     assert (totals["streams_acknowledged"], totals["streams_failed"]) == (1, 0)
 
 
+def test_an_ack_that_cannot_be_sent_is_not_counted(redis, tallyd, closing):
+    """Its client gives no window for it. One that leaves never got it; one that gives some does."""
+    leaves, reads = (closing(H2Client(tallyd.grpc_port, initial_window=0)) for _ in range(2))
+    streams = {client: client.open() for client in (leaves, reads)}
+    for client, stream in streams.items():
+        client.send(stream, framed_packets(["d"]), end=True)
+        wait_until(lambda c=client, s=stream: c.read_now().replies[s].headers, "the answer's begin")
+    assert_same(redis.totals(), {"d": 2})
+    assert tallyd.stats()["totals"]["streams_acknowledged"] == 0
+    leaves.close()
+    wait_until(lambda: tallyd.stats()["totals"]["streams_closed"] == 1, "the stream's end")
+    reads.window(streams[reads], 100)
+    assert reads.finish(streams[reads]).data == framed(b"\x08\x01")
+    wait_until(lambda: tallyd.stats()["totals"]["streams_closed"] == 2, "the other's")
+    totals = tallyd.stats()["totals"]
+    assert (totals["streams_acknowledged"], totals["streams_failed"]) == (1, 0)
+
+
 # ---- What answers carry ------------------------------------------------------------------------
 
 ERRORS = [

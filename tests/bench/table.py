@@ -25,7 +25,7 @@ LABELS = {
     "share": ("HINCRBYs, share of bare", "", 1),
     "redis_benchmark": ("redis-benchmark -P, no MULTI", "k", 1e3),
     "pause_us": ("longest pause", "us", 1),
-    "pause_cpu_us": ("of that, CPU time", "us", 1),
+    "pause_cpu_us": ("CPU time, its reading included", "us", 1),
     "undisturbed_us": ("longest elsewhere, no cut", "us", 1),
     "device": ("a device and worker, beside its id", "B", 1),
     "resident": ("resident", "MB", 1e6),

@@ -2,7 +2,10 @@
  * A listing walks positions in one of four orders: by id a position is an index of the snapshot; by
  * count, down or up, it is a rank; and of devices that were asked for by id it is a place in their
  * list. Only by count can positions lie in between whose devices do not have the prefix; they are
- * stepped over by their index alone, which takes a nanosecond or two.
+ * stepped over by their index alone, which takes a nanosecond or two. So a page costs most when its
+ * prefix is that of few devices, or of none: 3 ms of CPU with a million devices, 28 ms with ten
+ * million. Whoever may ask for that may ask for the list of all, which costs far more; to sort what
+ * has the prefix would cost more, too, where many have it.
  *
  * In each order the devices' keys grow with the positions, so a cursor's place is found by halving.
  */

@@ -268,7 +268,13 @@ void router_handle_unreadable(struct mg_connection *connection, const struct htt
     struct request request = {.connection = connection, .shared = shared};
 
     mg_disable_connection_keep_alive(connection);
-    if (strcmp(message, "Malformed message") == 0) /* civetweb tells no difference */
+    if (status == 411) { /* where there is one: RFC 9112, 6.3, wants 400 */
+        status = 400;
+        message = "the Content-Length is no number";
+    } else if (strcmp(message, "Malformed message") == 0) { /* civetweb tells no difference */
         message = "the head of the request is malformed, or too long";
+    } else if (strcmp(message, "Bad request") == 0) { /* neither here */
+        message = "the request line or a header line is malformed, or the method is unknown";
+    }
     responses_note(shared->responses, reply_problem(&request, status, "%s", message));
 }

@@ -76,6 +76,20 @@ def test_what_is_no_request_gets_a_problem(tallyd, line, statuses):
 
 
 @pytest.mark.parametrize(
+    "line, detail",
+    [
+        (b"BREW / HTTP/1.1", "method is unknown"),
+        ("GET /é HTTP/1.1".encode(), "request line"),
+        (b"GET /healthz HTTP/1.1\r\nNo Name: x", "header line"),
+        (b"GET /healthz HTTP/1.1\r\nX: \x01", "head of the request"),
+    ],
+)
+def test_what_is_malformed_is_named(tallyd, line, detail):
+    status, headers, body = raw(tallyd, line + b"\r\n" + HOST)
+    check_problem((status, {"Content-Type": headers["content-type"]}, body), 400, detail=detail)
+
+
+@pytest.mark.parametrize(
     "headers, status",
     [
         (b"X: " + b"a" * 100_000 + b"\r\nHost: x\r\n", 400),

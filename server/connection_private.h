@@ -91,11 +91,11 @@ void connection_note_bad_peer(struct connection *connection, const struct connec
 void connection_dismiss(struct connection *connection, const struct connection_verdict *verdict,
                         uint32_t http2_error);
 
-/* What becomes of a connection from which transport_receive() gets no more, and of one whose input
- * the session refuses with an error of nghttp2's, `length` bytes in the buffer. They return what
- * connection_receive() shall. */
+/* What becomes of a connection from which transport_receive() gets no more; returns what
+ * connection_receive() shall. And the end of one whose input the session refuses with an error of
+ * nghttp2's, `length` bytes in the buffer. */
 bool connection_end_input(struct connection *connection, ssize_t result) MUST_CHECK;
-bool connection_refuse_input(struct connection *connection, int error, size_t length) MUST_CHECK;
+void connection_refuse_input(struct connection *connection, int error, size_t length);
 
 /* connection_guard.c: for nghttp2's callbacks, which return what these do. All but the first return
  * 0 or, once the peer is past a bound, condemn it. */

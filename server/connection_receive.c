@@ -88,7 +88,7 @@ static int feed(struct connection *connection, const uint8_t *bytes, size_t leng
     return nghttp2_session_terminate_session(connection->session, error);
 }
 
-static bool take(struct connection *connection, size_t got)
+static void take(struct connection *connection, size_t got)
 {
     struct connection_context *context = connection->context;
     int error;
@@ -99,8 +99,10 @@ static bool take(struct connection *connection, size_t got)
     connection->completed = false;
     error = feed(connection, context->buffer, got);
     call_settle(&context->calls); /* the buffer is used again, and a cut may be answered, next */
-    if (error)
-        return connection_refuse_input(connection, error, got);
+    if (error) {
+        connection_refuse_input(connection, error, got);
+        return;
+    }
     note_progress(connection, got);
     if (connection->in_headers && connection->partial_bytes > HEADER_BLOCK_BYTES) {
         const struct connection_verdict verdict = {BAD_PEER(headers),
@@ -108,7 +110,6 @@ static bool take(struct connection *connection, size_t got)
 
         connection_dismiss(connection, &verdict, NGHTTP2_ENHANCE_YOUR_CALM);
     }
-    return true;
 }
 
 bool connection_receive(struct connection *connection)
@@ -129,7 +130,8 @@ bool connection_receive(struct connection *connection)
         return connection_end_input(connection, got);
     connection->got = (size_t)got;
     connection->filled = connection->got == size;
-    return take(connection, (size_t)got);
+    take(connection, (size_t)got);
+    return true;
 }
 
 void connection_end_turn(struct connection *connection, uint64_t ns)

@@ -1,6 +1,7 @@
 /*
  * Peers that are sent away: counted, logged, and told why as far as they may understand it.
  */
+#include "common/log.h"
 #include "common/tls.h"
 #include "server/connection_private.h"
 
@@ -72,15 +73,21 @@ static void send_goaway(struct connection *connection, uint32_t http2_error, con
     say_last(connection, frame, HTTP2_HEADER_BYTES + GOAWAY_BYTES + length);
 }
 
+/* Ends the sending side, with GOAWAY where it can still be said. */
+static void take_leave(struct connection *connection, uint32_t http2_error, const char *debug)
+{
+    if (connection->shut_ms)
+        return;
+    if (connection->greeted && !connection->output)
+        send_goaway(connection, http2_error, debug);
+    connection_shut(connection);
+}
+
 void connection_dismiss(struct connection *connection, const struct connection_verdict *verdict,
                         uint32_t http2_error)
 {
     connection_note_bad_peer(connection, verdict);
-    if (connection->shut_ms)
-        return;
-    if (connection->greeted && !connection->output)
-        send_goaway(connection, http2_error, verdict->debug ? verdict->debug : verdict->why);
-    connection_shut(connection);
+    take_leave(connection, http2_error, verdict->debug ? verdict->debug : verdict->why);
 }
 
 /* True of the first line of an HTTP/1 request: "GET / HTTP/1.1". */
@@ -148,13 +155,13 @@ bool connection_end_input(struct connection *connection, ssize_t result)
     return false;
 }
 
-bool connection_refuse_input(struct connection *connection, int error, size_t length)
+void connection_refuse_input(struct connection *connection, int error, size_t length)
 {
     struct connection_verdict verdict = {BAD_PEER(protocol), nghttp2_strerror(error), NULL};
 
     if (connection->verdict.why) {
         connection_dismiss(connection, &connection->verdict, NGHTTP2_ENHANCE_YOUR_CALM);
-        return true;
+        return;
     }
     if (error == NGHTTP2_ERR_BAD_CLIENT_MAGIC) {
         const uint8_t *bytes = connection->context->buffer;
@@ -164,8 +171,13 @@ bool connection_refuse_input(struct connection *connection, int error, size_t le
                           : "it does not speak HTTP/2 with prior knowledge, as gRPC does";
         if (is_http1(bytes, length))
             answer_http1(connection);
-        connection_note_bad_peer(connection, &verdict);
-        return false;
+        connection_dismiss(connection, &verdict, NGHTTP2_PROTOCOL_ERROR);
+        return;
+    }
+    if (error == NGHTTP2_ERR_NOMEM) { /* no fault of the peer's */
+        log_warn("cannot go on with a connection: out of memory");
+        take_leave(connection, NGHTTP2_INTERNAL_ERROR, "out of memory");
+        return;
     }
     if (error == NGHTTP2_ERR_FLOODED)
         verdict.reason = BAD_PEER(flood);
@@ -174,5 +186,4 @@ bool connection_refuse_input(struct connection *connection, int error, size_t le
         verdict.reason = BAD_PEER(headers);
 #endif
     connection_dismiss(connection, &verdict, NGHTTP2_ENHANCE_YOUR_CALM);
-    return true;
 }

@@ -3,7 +3,7 @@ import socket
 
 import pytest
 from harness import grpc_client
-from harness.env import wait_until
+from harness.env import PATIENCE, WAIT_S, wait_until
 from harness.link import say
 from harness.sender import assert_same
 
@@ -51,6 +51,17 @@ def test_plain_http_is_answered_so_that_curl_shows_it(tallyd):
     assert answer.startswith(b"HTTP/1.1 4")
     assert b"\r\n\r\n" in answer
     assert answer.endswith(b"/metrics.\n"), "nothing of HTTP/2 behind it"
+
+
+def test_plain_http_with_much_behind_it_is_answered_without_a_reset(tallyd):
+    """More than one receive takes: closing with the rest unread would reset the connection, and
+    could take the answer along."""
+    with socket.create_connection(("127.0.0.1", tallyd.grpc_port), timeout=WAIT_S * PATIENCE) as sock:
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * (1 << 20))
+        answer = b""
+        while part := sock.recv(65536):
+            answer += part
+    assert answer.startswith(b"HTTP/1.1 400 ") and answer.endswith(b"/metrics.\n")
 
 
 def test_silent_and_slow_peers_do_not_hold_up_others(redis, tallyd):

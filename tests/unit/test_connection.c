@@ -3,10 +3,11 @@
  * session's whole traffic is tests/fuzz/fuzz_session.c's.
  */
 #include "common/clock.h"
+#include "common/load.h"
 #include "common/log.h"
 #include "common/thread.h"
 #include "common/wake.h"
-#include "server/connection.h"
+#include "server/connection_private.h"
 #include "tests/unit/unit.h"
 
 #include <stdbool.h>
@@ -98,6 +99,21 @@ static void announce(struct fixture *f)
     assert_true(connection_send(f->connection));
 }
 
+/* Takes the server's GOAWAY, the last that it has said. Returns its error code. */
+static uint32_t goaway_error(struct fixture *f)
+{
+    static const uint8_t goaway[] = {7, 0, 0, 0, 0, 0}; /* type, flags, stream */
+    uint8_t said[1 << 12];
+    ssize_t length = recv(f->peer, said, sizeof said, 0);
+    const uint8_t *at;
+
+    assert_true(length > 0);
+    at = memmem(said, (size_t)length, goaway, sizeof goaway);
+    assert_non_null(at);
+    assert_true(at + sizeof goaway + 8 <= said + length);
+    return load_be32(at + sizeof goaway + 4);
+}
+
 /* True when the server has ended its side. */
 static bool has_ended(struct fixture *f)
 {
@@ -155,6 +171,17 @@ static void breach_after_announce_ends_it(void **state)
     assert_true(has_ended(f));
 }
 
+static void refuse_for_want_of_memory_blames_nobody(void **state)
+{
+    struct fixture *f = *state;
+
+    SAY(f, GREETING);
+    connection_refuse_input(f->connection, NGHTTP2_ERR_NOMEM, 0);
+    assert_int_equal(goaway_error(f), NGHTTP2_INTERNAL_ERROR);
+    assert_true(has_ended(f));
+    assert_int_equal(f->stats.bad_peers, 0);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -163,6 +190,7 @@ int main(void)
         CASE(clients_goaway_after_announce_ends_an_idle_one),
         CASE(clients_goaway_before_announce_ends_it_with_its_last_stream),
         CASE(breach_after_announce_ends_it),
+        CASE(refuse_for_want_of_memory_blames_nobody),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -162,6 +162,7 @@ static void note_trouble(struct flusher *flusher, const char *why)
 {
     uint64_t pause_ms = redis_contact_failed(&flusher->contact, why);
 
+    commits_exchange_failed(flusher->options.commits);
     if (stop_requested(&flusher->stop))
         stop_nap(&flusher->stop, REDIS_CONTACT_FIRST_MS);
     else

@@ -88,8 +88,10 @@ static const struct opt_row rows[] = {
            "threads that receive and count; 0 is one a core"),
     NUMBER(flush_interval_ms, "flush-interval-ms", "FLUSH_INTERVAL_MS", "100", 1, 60000,
            "milliseconds between two commits when no ended stream waits for its Ack"),
-    NUMBER(redis_grace_ms, "redis-grace-ms", "REDIS_GRACE_MS", "5000", 0, 3600000,
-           "milliseconds without an answer of Redis after which new streams are refused"),
+    NUMBER(
+        redis_grace_ms, "redis-grace-ms", "REDIS_GRACE_MS", "5000", 0, 3600000,
+        "milliseconds without an answer of Redis after which new streams are refused; an attempt "
+        "that has not failed gets 1000 at least"),
     RELOADABLE_NUMBER(drain_timeout_ms, "drain-timeout-ms", "DRAIN_TIMEOUT_MS", "30000", 0, 3600000,
                       "milliseconds that streams and the last commit get after SIGTERM"),
     NUMBER(max_devices, "max-devices", "MAX_DEVICES", "10000000", 1, 1000000000,

@@ -66,6 +66,21 @@ def test_redis_frozen_for_longer_than_the_grace(redis, start_tallyd, closing):
     go_away_and_come_back(redis, tallyd, closing, redis.pause, redis.resume)
 
 
+def test_without_a_grace_a_commit_under_way_is_no_outage(redis, start_tallyd, closing):
+    tallyd = start_tallyd(redis.port, redis_grace_ms=0)
+    assert grpc_client.send(tallyd.target, ["d"]) == 1
+    redis.client.client_pause(300)
+    first = closing(OpenStream(tallyd.target))
+    first.send(["d"])
+    first.end()
+    time.sleep(0.1)  # its commit waits for Redis now
+    assert grpc_client.send(tallyd.target, ["d"] * 2) == 2
+    assert first.received() == 1
+    redis.kill()
+    wait_until_down(tallyd)
+    assert_refused(tallyd)
+
+
 def test_tallyd_starts_without_redis_and_finds_it_later(start_redis, start_tallyd):
     redis = start_redis()
     redis.kill()

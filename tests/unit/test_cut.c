@@ -253,30 +253,6 @@ static void hurry_wakes_the_flusher_once_a_cut(void **state)
     close(fd);
 }
 
-static void commits_tell_when_redis_is_down(void **state)
-{
-    struct commits *commits = commits_create();
-
-    (void)state;
-    thread_adopt(THREAD_FLUSHER, "flusher");
-    assert_true(commits_redis_down(commits, 1000000)); /* never reached */
-    commits_exchange_begun(commits);
-    assert_true(commits_redis_down(commits, 1000000));
-    commits_exchange_done(commits);
-    assert_false(commits_redis_down(commits, 0));
-    commits_exchange_begun(commits);
-    usleep(20000);
-    commits_exchange_begun(commits); /* the first one counts */
-    assert_true(commits_redis_down(commits, 10));
-    assert_false(commits_redis_down(commits, 1000000));
-    commits_exchange_done(commits);
-    assert_false(commits_redis_down(commits, 10));
-    assert_int_equal(commits_number(commits), 0);
-    commits_publish(commits, 9);
-    assert_int_equal(commits_number(commits), 9);
-    commits_destroy(commits);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,7 +260,6 @@ int main(void)
         cmocka_unit_test(answer_puts_a_stream_in_the_cut_of_its_packets),
         cmocka_unit_test(arrived_grows_over_cuts_and_holds_what_was_rejected),
         cmocka_unit_test(hurry_wakes_the_flusher_once_a_cut),
-        cmocka_unit_test(commits_tell_when_redis_is_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -128,4 +128,20 @@ void stats_worker_sum(struct stats_worker_values *sum, const struct stats_worker
 #define stats_set(counter, n) atomic_store_explicit((counter), (n), memory_order_relaxed)
 #define stats_get(counter)    atomic_load_explicit((counter), memory_order_relaxed)
 
+/* Counts an end of what two counters tell the beginnings and the ends of. Release: whoever sees it,
+ * by stats_open_now(), sees its beginning, too. Called by: its one writer. */
+static inline void stats_count_end(_Atomic uint64_t *ended)
+{
+    atomic_store_explicit(ended, stats_get(ended) + 1, memory_order_release);
+}
+
+/* How many have begun and not ended. What begins or ends meanwhile may count as open, and nothing
+ * that is open is missed: the ends are read first. Called by: any thread. */
+static inline uint64_t stats_open_now(const _Atomic uint64_t *begun, const _Atomic uint64_t *ended)
+{
+    uint64_t before = atomic_load_explicit(ended, memory_order_acquire);
+
+    return stats_get(begun) - before;
+}
+
 #endif

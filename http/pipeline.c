@@ -22,14 +22,6 @@ struct workers {
     uint64_t connections, streams, acks_waiting, received, received_bytes;
 };
 
-/* A gauge that two counters make, each read at its own moment: what ended is read first. */
-static uint64_t open_now(const _Atomic uint64_t *opened, const _Atomic uint64_t *closed)
-{
-    uint64_t ended = stats_get(closed), begun = stats_get(opened);
-
-    return begun > ended ? begun - ended : 0;
-}
-
 static struct workers sum_up(const struct http_options *options)
 {
     struct workers sum = {0};
@@ -37,8 +29,8 @@ static struct workers sum_up(const struct http_options *options)
     for (size_t i = 0; i < options->worker_count; i++) {
         const struct stats_worker *worker = options->workers[i];
 
-        sum.connections += open_now(&worker->connections_opened, &worker->connections_closed);
-        sum.streams += open_now(&worker->streams_opened, &worker->streams_closed);
+        sum.connections += stats_open_now(&worker->connections_opened, &worker->connections_closed);
+        sum.streams += stats_open_now(&worker->streams_opened, &worker->streams_closed);
         sum.acks_waiting += stats_get(&worker->streams_waiting);
         sum.received += stats_get(&worker->packets_arrived);
         sum.received_bytes += stats_get(&worker->bytes_received);

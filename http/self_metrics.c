@@ -169,16 +169,12 @@ static uint64_t worker_packets(const struct stats_worker *stats)
 
 static uint64_t worker_connections(const struct stats_worker *stats)
 {
-    uint64_t closed = stats_get(&stats->connections_closed);
-
-    return exposition_less(stats_get(&stats->connections_opened), closed);
+    return stats_open_now(&stats->connections_opened, &stats->connections_closed);
 }
 
 static uint64_t worker_streams(const struct stats_worker *stats)
 {
-    uint64_t closed = stats_get(&stats->streams_closed);
-
-    return exposition_less(stats_get(&stats->streams_opened), closed);
+    return stats_open_now(&stats->streams_opened, &stats->streams_closed);
 }
 
 static void write_workers(struct exposition *e, const struct http_options *options)

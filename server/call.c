@@ -99,9 +99,9 @@ void call_destroy(struct call *call)
     if (call->deadline.place)
         timers_cancel(call->context->timers, &call->deadline);
     if (call->is_counted && call_is_stream(call))
-        stats_add(&call->context->stats->streams_closed, 1);
+        stats_count_end(&call->context->stats->streams_closed);
     else if (call->is_counted)
-        stats_add(&call->context->stats->service_calls_closed, 1);
+        stats_count_end(&call->context->stats->service_calls_closed);
     call_inflate_end(call);
     service_destroy(call);
     if (call->is_let_in)

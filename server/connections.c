@@ -40,7 +40,7 @@ struct connection *connections_take(struct connections *connections, int fd,
     stats_add(&context->calls.stats->connections_opened, 1);
     if (!connection) {
         log_warn("cannot take a connection: out of memory");
-        stats_add(&context->calls.stats->connections_closed, 1);
+        stats_count_end(&context->calls.stats->connections_closed);
         return NULL;
     }
     links = connection_links(connection);
@@ -298,6 +298,6 @@ void connections_end_round(struct connections *connections)
         connections->dead = connection_links(connection)->next_dead;
         unlink_one(connections, connection);
         connection_destroy(connection);
-        stats_add(&connections->context->calls.stats->connections_closed, 1);
+        stats_count_end(&connections->context->calls.stats->connections_closed);
     }
 }

@@ -387,7 +387,7 @@ uint64_t worker_streams(const struct worker *worker)
     const struct stats_worker *stats = worker->options.stats;
 
     thread_assert_role(THREAD_MAIN);
-    return stats_get(&stats->streams_opened) - stats_get(&stats->streams_closed);
+    return stats_open_now(&stats->streams_opened, &stats->streams_closed);
 }
 
 void worker_join(struct worker *worker)

@@ -4,6 +4,8 @@
 #include "common/thread.h"
 #include "tests/unit/unit.h"
 
+#include <sched.h>
+#include <stdbool.h>
 #include <string.h>
 
 static void counter_after_adds_and_sets_has_their_result(void **state)
@@ -51,6 +53,48 @@ static void sum_of_two_workers_has_every_statistic_of_both(void **state)
 #define CHECK(name, help) assert_int_equal(sum.name, 101 * n++);
     STATS_WORKER(CHECK)
 #undef CHECK
+}
+
+/* A worker that always has one stream open, and at times another. Its two counters have a cache line
+ * each here, so that they are seen at moments far apart. */
+struct busy_worker {
+    _Atomic uint64_t opened CACHE_ALIGNED, closed CACHE_ALIGNED;
+    _Atomic bool over;
+};
+
+static void *open_and_close_many(void *argument)
+{
+    struct busy_worker *worker = argument;
+
+    while (!atomic_load(&worker->over)) {
+        stats_add(&worker->opened, 1);
+        stats_count_end(&worker->closed);
+    }
+    return NULL;
+}
+
+static void open_now_while_streams_come_and_go_misses_none(void **state)
+{
+    struct busy_worker worker = {.opened = 1};
+    uint64_t least = UINT64_MAX, most = 0;
+    pthread_t thread;
+
+    (void)state;
+    assert_int_equal(thread_start(&thread, THREAD_WORKER, "worker-0", open_and_close_many, &worker),
+                     0);
+    while (stats_get(&worker.closed) == 0)
+        sched_yield();
+    for (unsigned i = 0; i < 20000000; i++) {
+        uint64_t now = stats_open_now(&worker.opened, &worker.closed);
+
+        least = now < least ? now : least;
+        most = now > most ? now : most;
+    }
+    atomic_store(&worker.over, true);
+    pthread_join(thread, NULL);
+    assert_true(least >= 1);
+    assert_true(most <= stats_get(&worker.opened));
+    assert_int_equal(stats_open_now(&worker.opened, &worker.closed), 1);
 }
 
 static void bounds_of_every_histogram_ascend(void **state)
@@ -149,6 +193,7 @@ int main(void)
         cmocka_unit_test(counter_after_adds_and_sets_has_their_result),
         cmocka_unit_test(blocks_in_an_array_share_no_cache_line),
         cmocka_unit_test(sum_of_two_workers_has_every_statistic_of_both),
+        cmocka_unit_test(open_now_while_streams_come_and_go_misses_none),
         cmocka_unit_test(bounds_of_every_histogram_ascend),
         cmocka_unit_test(rejected_total_counts_every_reason),
         cmocka_unit_test(balance_before_first_publish_is_zero),

@@ -97,9 +97,7 @@ void connection_announce_goaway(struct connection *connection)
 
 void connection_goaway(struct connection *connection)
 {
-    nghttp2_submit_goaway(connection->session, NGHTTP2_FLAG_NONE,
-                          nghttp2_session_get_last_proc_stream_id(connection->session),
-                          NGHTTP2_NO_ERROR, NULL, 0);
+    connection->must_say_last = true;
 }
 
 static void interrupt_calls(struct connection *connection, const char *why)

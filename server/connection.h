@@ -102,7 +102,8 @@ bool connection_timer(struct connection *connection) MUST_CHECK;
 struct connection *connection_of_timer(struct timer *timer);
 
 /* Announces the end: GOAWAY with the highest possible stream id, so that no stream in flight is
- * lost (RFC 9113, 6.8); and later, GOAWAY with the last id there was. Send afterwards. */
+ * lost (RFC 9113, 6.8); and later, GOAWAY with the last id there was when it is sent. Send
+ * afterwards. */
 void connection_announce_goaway(struct connection *connection);
 void connection_goaway(struct connection *connection);
 

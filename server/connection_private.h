@@ -31,6 +31,7 @@ struct connection {
     struct stray_frames strays;
     int32_t last_reset;    /* the stream that the client reset last */
     bool prefaced;         /* our preface is rendered */
+    bool must_say_last;    /* that a GOAWAY with the last stream is due: say_last_stream() */
     bool deaf;             /* it broke HTTP/2, and what it says has no meaning any more */
     size_t useful;         /* bytes of DATA that the last receive brought to calls */
     bool completed;        /* it completed a frame of another type */

@@ -143,6 +143,19 @@ static bool end_output(struct connection *connection)
     return true;
 }
 
+/*
+ * Only now, with nothing left over: nothing is received before all that the session has is taken,
+ * so that no stream begins between this and the frame. nghttp2 would drop one that did without an
+ * answer, and the client would send it again, though it was counted (RFC 9113, 6.8).
+ */
+static void say_last_stream(struct connection *connection)
+{
+    connection->must_say_last = false;
+    nghttp2_submit_goaway(connection->session, NGHTTP2_FLAG_NONE,
+                          nghttp2_session_get_last_proc_stream_id(connection->session),
+                          NGHTTP2_NO_ERROR, NULL, 0);
+}
+
 bool connection_send(struct connection *connection)
 {
     if (connection->shut_ms || !transport_is_ready(&connection->transport))
@@ -154,6 +167,8 @@ bool connection_send(struct connection *connection)
             return false;
         if (connection->output)
             return true;
+        if (unlikely(connection->must_say_last))
+            say_last_stream(connection);
         length = gather(connection);
         if (length < 0)
             return end_output(connection);

@@ -18,6 +18,7 @@ void session_client_init(struct session_client *client, int fd)
     client->fd = fd;
     client->output_length = client->input_length = 0;
     client->saw_goaway = client->saw_end = false;
+    client->last_stream = UINT32_MAX;
     memset(client->answers, 0, sizeof client->answers);
     FUZZ_CHECK(nghttp2_hd_inflate_new(&inflater) == 0);
     client->inflater = inflater;
@@ -124,11 +125,15 @@ uint64_t session_answered(const struct session_answer *answer)
     return number;
 }
 
+static uint32_t read_u32(const uint8_t *at)
+{
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
 static void read_frame(struct session_client *client, const uint8_t *head, const uint8_t *payload,
                        size_t length)
 {
-    uint32_t stream =
-        (uint32_t)head[5] << 24 | (uint32_t)head[6] << 16 | (uint32_t)head[7] << 8 | head[8];
+    uint32_t stream = read_u32(head + 5);
     struct session_answer *answer =
         stream % 2 && stream / 2 < SESSION_STREAMS ? &client->answers[stream / 2] : NULL;
 
@@ -149,7 +154,9 @@ static void read_frame(struct session_client *client, const uint8_t *head, const
         }
         break;
     case F_GOAWAY:
+        FUZZ_CHECK(length >= 8 && read_u32(payload) <= client->last_stream);
         client->saw_goaway = true;
+        client->last_stream = read_u32(payload);
         break;
     default:
         FUZZ_CHECK(head[3] == F_SETTINGS || head[3] == F_PING || head[3] == F_WINDOW);

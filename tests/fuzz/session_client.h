@@ -44,6 +44,7 @@ struct session_client {
     void *inflater; /* nghttp2's */
     struct session_answer answers[SESSION_STREAMS];
     bool saw_goaway, saw_end; /* of the connection */
+    uint32_t last_stream;     /* that a GOAWAY named: what is behind it was not processed */
 };
 
 /* The client owns the socket. */

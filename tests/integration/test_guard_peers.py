@@ -167,6 +167,7 @@ def test_a_peer_that_does_not_read_is_not_heard_until_it_does(redis, start_tally
         client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         while left:
             client._read(0.01)
+            client.socket.settimeout(0.01)
             try:
                 left = left[client.socket.send(left):]
             except TimeoutError:

@@ -274,7 +274,7 @@ def test_a_demoted_master_is_left(start_redis, start_tallyd, closing):
     wait_until(lambda: new.client.exists(LEDGER), "the replica to follow")
     new.client.execute_command("REPLICAOF", "NO", "ONE")
     old.client.replicaof("127.0.0.1", new.port)
-    proxy.redis_port = new.port
+    proxy.server_port = new.port
     stream = closing(OpenStream(tallyd.target))
     stream.send(["d"] * 5)
     stream.end()

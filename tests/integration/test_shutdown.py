@@ -6,11 +6,15 @@ import time
 import grpc
 import pytest
 from harness import grpc_client
+from harness.certificates import tls_options
 from harness.env import PATIENCE, amount, wait_until
 from harness.grpc_client import OpenStream
-from harness.h2_raw import END_STREAM, Raw, data, full_frames
+from harness.h2_raw import END_STREAM, NO_ERROR, PREFACE, Raw, data, full_frames, settings
+from harness.proxy import Proxy, Way
 from harness.sender import add, assert_between, assert_same
 from harness.wire import framed_packets
+
+CHANGE_CIPHER_SPEC = b"\x14\x03\x03\0\1\1"  # a client's last words of a handshake begin with it
 
 UNAVAILABLE = "14"
 RATE = amount(100_000, long=300_000, sanitized=10_000)
@@ -49,6 +53,35 @@ def test_a_stream_on_its_way_at_sigterm_is_served(redis, tallyd):
         client.read_to_the_end()
         assert client.seen.field(1, "grpc-status") == "0"
         assert [last for last, _ in client.seen.goaways][-1] == 1
+    assert tallyd.wait() == 0
+    assert_same(redis.totals(), {"d": 1})
+
+
+def test_the_last_goaway_names_every_stream_that_was_counted(redis, start_tallyd, authority,
+                                                             closing):
+    """RFC 9113, 6.8: what is behind it may be sent again, and would be counted twice. Here the end
+    of the handshake and the first stream come at once, when the last stream is already asked for."""
+    context = authority.context(protocols=["h2"])
+    tallyd = start_tallyd(redis.port, workers=1, **tls_options(authority, authority.issue("server")))
+    proxy = closing(Proxy(tallyd.grpc_port))
+    proxy.prepare = lambda link: link.hold_from(CHANGE_CIPHER_SPEC)
+    with Raw(tallyd.grpc_port, context) as other, Raw(proxy.port, context) as client:
+        other.greet()
+        other.send(other.request(1))
+        other.settle()
+        wait_until(lambda: tallyd.stats()["totals"]["connections_opened"] == 2, "it to be taken")
+        tallyd.terminate()
+        tallyd.wait_for_log("draining")
+        client.send(PREFACE, settings(), client.request(1),
+                    data(1, framed_packets(["d"]), END_STREAM))
+        time.sleep(0.5)
+        proxy.links[0].release(Way.UP)
+        wait_until(lambda: redis.totals() == {"d": 1}, "it to be counted")
+        other.send(data(1, b"", END_STREAM))
+        other.read_to_the_end()
+        client.read_to_the_end()
+        assert client.seen.goaways[-1] == (1, NO_ERROR)
+        assert client.seen.field(1, "grpc-status") == "0"
     assert tallyd.wait() == 0
     assert_same(redis.totals(), {"d": 1})
 

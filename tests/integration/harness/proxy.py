@@ -1,4 +1,5 @@
-"""A TCP proxy between tallyd and Redis that breaks connections exactly where a test says.
+"""A TCP proxy between tallyd and Redis, or between a client and tallyd, that breaks connections
+exactly where a test says. Its words are those of the first.
 
 One thread moves the bytes of all connections. A test arms a fault on one connection (a Link):
 cut it after so many more bytes in one direction, hold what goes in one direction and let it go
@@ -143,10 +144,10 @@ class Link:
 
 
 class Proxy:
-    """Listens on `port` from its construction until close()."""
+    """Listens on `port` of its own from its construction until close()."""
 
-    def __init__(self, redis_port):
-        self.redis_port = redis_port
+    def __init__(self, port):
+        self.server_port = port
         self.lock = threading.RLock()  # `prepare` arms links under it
         self.links = []
         self.prepare = None  # called with each new Link, to arm a fault before its first byte
@@ -189,7 +190,7 @@ class Proxy:
     def _accept(self):
         client, _ = self.listener.accept()
         try:
-            server = socket.create_connection(("127.0.0.1", self.redis_port), timeout=WAIT_S)
+            server = socket.create_connection(("127.0.0.1", self.server_port), timeout=WAIT_S)
         except OSError:
             _close(client, Cut.RST)  # as near to "connection refused" as a proxy gets
             return

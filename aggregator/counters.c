@@ -120,9 +120,9 @@ static inline bool is_id(const struct counter *counter, const uint8_t *id, size_
            load_u64(counter->id + length - 8) == load_u64(id + length - 8);
 }
 
-/* Returns a reference to a new counter, 0 when memory is short or the id too long. */
-static uint32_t counter_create(struct counters *counters, const uint8_t *id, size_t length,
-                               uint32_t tag)
+/* Returns a reference to a new counter that nothing finds yet, 0 when memory is short or the id too
+ * long. */
+static uint32_t counter_create(struct counters *counters, const uint8_t *id, size_t length)
 {
     uint32_t ref =
         length <= UINT16_MAX ? arena_take(counters, offsetof(struct counter, id) + length) : 0;
@@ -131,12 +131,26 @@ static uint32_t counter_create(struct counters *counters, const uint8_t *id, siz
     if (!ref)
         return 0;
     counter = counter_at(counters, ref);
-    *counter = (struct counter){.twin = counters->newest, .length = (uint16_t)length};
+    *counter = (struct counter){.length = (uint16_t)length};
     memcpy(counter->id, id, length);
+    return ref;
+}
+
+/* The same, for the index to find and the flusher to hear of. */
+static uint32_t counter_enter(struct counters *counters, const uint8_t *id, size_t length,
+                              uint32_t tag)
+{
+    uint32_t ref = counter_create(counters, id, length);
+    struct counter *counter;
+
+    if (!ref)
+        return 0;
     if (counter_index_put(&counters->index, tag, ref)) {
         counters->used = ref % CHUNK_UNITS; /* gives the room back */
         return 0;
     }
+    counter = counter_at(counters, ref);
+    counter->twin = counters->newest;
     counters->newest = counter;
     return ref;
 }
@@ -154,7 +168,7 @@ static uint32_t find_or_create(struct counters *counters, const uint8_t *id, siz
     if (counters->count >= counters->max || pressure_level(counters->pressure) == PRESSURE_FULL ||
         !allowance_take(counters->allowance))
         return counters->overflow;
-    ref = counter_create(counters, id, length, tag);
+    ref = counter_enter(counters, id, length, tag);
     if (!ref) {
         allowance_return(counters->allowance);
         return counters->overflow;
@@ -168,7 +182,6 @@ static uint32_t find_or_create(struct counters *counters, const uint8_t *id, siz
 struct counters *counters_create(const struct hash_key *hash_key, size_t max_devices)
 {
     static const uint8_t overflow_id[] = COUNTERS_OVERFLOW_ID;
-    const size_t length = sizeof overflow_id - 1;
     struct counters *counters = aligned_alloc(CACHE_LINE_BYTES, sizeof *counters);
 
     if (!counters)
@@ -179,8 +192,7 @@ struct counters *counters_create(const struct hash_key *hash_key, size_t max_dev
     counters->chunks = calloc(MAX_CHUNKS, sizeof counters->chunks[0]);
     if (!counters->chunks || counter_index_init(&counters->index))
         goto err;
-    counters->overflow =
-        counter_create(counters, overflow_id, length, tag_of(counters, overflow_id, length));
+    counters->overflow = counter_create(counters, overflow_id, sizeof overflow_id - 1);
     if (!counters->overflow)
         goto err;
     return counters;

@@ -7,7 +7,9 @@
  * popped, so that emptying a lane costs the devices that were active, not all there are.
  *
  * Counters are never moved or freed before the map is. At most `max_devices` ids get a counter of
- * their own; what comes after shares one, named COUNTERS_OVERFLOW_ID, so totals stay exact.
+ * their own; what comes after shares one, named COUNTERS_OVERFLOW_ID, so totals stay exact. That one
+ * is not looked up by its name: a device that is called so has a counter like any other, and only
+ * the two counts share a name in the end.
  *
  * Threads: one owner looks up and adds. A lane that the owner has handed over, and only that lane,
  * may be popped by another thread until it is handed back, empty (aggregator/cut.h).
@@ -65,13 +67,13 @@ struct counter *counters_pop(struct counters *counters, unsigned lane, uint64_t 
  * must be popped empty before the lane is handed back. Called by: who holds the lane. */
 uint64_t counter_take(struct counter *counter, unsigned lane);
 
-/* Takes the counters made since the last call, the overflow counter among them: returns the first
- * of a chain by counter_twin(), or NULL. Constant time. Called by: the owner. */
+/* Takes the counters made since the last call, the overflow counter never among them: returns the
+ * first of a chain by counter_twin(), or NULL. Constant time. Called by: the owner. */
 struct counter *counters_take_new(struct counters *counters);
 
 /* A link to another counter that is not the map's, but belongs to who was given what
  * counters_take_new() returned: the flusher finds there the same device in the other workers' maps
- * (aggregator/pending.c). Called by: flusher. */
+ * (aggregator/pending.c). Always NULL in the overflow counter. Called by: flusher. */
 struct counter *counter_twin(const struct counter *counter);
 void counter_set_twin(struct counter *counter, struct counter *twin);
 

@@ -140,7 +140,7 @@ void pending_take(struct pending *pending, size_t worker, struct cut_lane lane)
     pending->at = 0;
     for (counter = lane.made; counter; counter = after) {
         after = counter_twin(counter);
-        if (counters_is_overflow(lane.counters, counter) || !admit(pending, counter))
+        if (!admit(pending, counter))
             counter_set_twin(counter, NULL);
     }
 }

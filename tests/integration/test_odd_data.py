@@ -43,6 +43,18 @@ def test_devices_up_to_the_cap_have_counters_of_their_own(redis, start_tallyd):
     assert_same(redis.totals(), dict.fromkeys(devices, 2))
 
 
+def test_a_device_of_the_overflow_name_raises_no_alarm(redis, start_tallyd):
+    tallyd = start_tallyd(redis.port, max_devices=2)
+    assert grpc_client.send(tallyd.target, [OVERFLOW] * 5 + ["d"]) == 6
+    assert_same(redis.totals(), {OVERFLOW: 5, "d": 1})
+    assert tallyd.stats()["flusher"]["overflow_packets"] == 0
+    assert "--max-devices" not in tallyd.log()
+    assert grpc_client.send(tallyd.target, ["further"] * 3 + [OVERFLOW] * 2) == 5
+    assert_same(redis.totals(), {OVERFLOW: 10, "d": 1})
+    assert tallyd.stats()["flusher"]["overflow_packets"] >= 3
+    tallyd.wait_for_log("--max-devices")
+
+
 def send_in_quarantine(tallyd, devices, quarantined):
     """Sends; the Ack must come all the same, and /stats and the log must tell."""
     assert grpc_client.send(tallyd.target, devices) == len(devices)

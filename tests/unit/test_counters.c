@@ -97,6 +97,22 @@ static void get_past_cap_returns_overflow(void **state)
     counters_destroy(counters);
 }
 
+/* Whoever calls a device so is no reason to say that the map is full. */
+static void get_by_the_overflow_name_is_a_device(void **state)
+{
+    struct counters *counters = counters_create(&key, 2);
+    struct counter *named = get(counters, COUNTERS_OVERFLOW_ID), *overflow;
+
+    (void)state;
+    assert_false(counters_is_overflow(counters, named));
+    get(counters, "a");
+    overflow = get(counters, "b");
+    assert_true(counters_is_overflow(counters, overflow));
+    assert_ptr_equal(get(counters, COUNTERS_OVERFLOW_ID), named);
+    assert_int_equal(counters_count(counters), 2);
+    counters_destroy(counters);
+}
+
 static void pop_returns_each_dirty_counter_once(void **state)
 {
     struct counters *counters = counters_create(&key, 10);
@@ -153,6 +169,7 @@ int main(void)
         cmocka_unit_test(get_many_ids_survives_growth),
         cmocka_unit_test(bytes_grow_with_counters_and_ids),
         cmocka_unit_test(get_past_cap_returns_overflow),
+        cmocka_unit_test(get_by_the_overflow_name_is_a_device),
         cmocka_unit_test(pop_returns_each_dirty_counter_once),
         cmocka_unit_test(add_while_memory_is_full_makes_no_counter),
         cmocka_unit_test(destroy_null_does_nothing),

@@ -247,6 +247,23 @@ static void fill_overflow_of_the_workers_is_one_entry(void **state)
     finish(f);
 }
 
+static void fill_a_device_of_the_overflow_name_is_no_overflow(void **state)
+{
+    for (size_t workers = 1; workers <= 2; workers++) {
+        struct fixture *f = start(workers, 2, PLENTY);
+
+        (void)state;
+        count(f, 0, COUNTERS_OVERFLOW_ID, 5);
+        cut(f);
+        assert_int_equal(fill(f), 1);
+        assert_entry(f, COUNTERS_OVERFLOW_ID, 5);
+        assert_empty(f);
+        assert_int_equal(pending_overflowed(f->pending), 0);
+        assert_int_equal(pending_devices(f->pending), 1);
+        finish(f);
+    }
+}
+
 static void refuse_brings_a_device_into_the_quarantine_once(void **state)
 {
     struct fixture *f = start(2, PLENTY, PLENTY);
@@ -318,6 +335,7 @@ int main(void)
         cmocka_unit_test(fill_a_new_device_of_several_workers_gives_one_entry),
         cmocka_unit_test(fill_past_the_cap_goes_to_overflow),
         cmocka_unit_test(fill_overflow_of_the_workers_is_one_entry),
+        cmocka_unit_test(fill_a_device_of_the_overflow_name_is_no_overflow),
         cmocka_unit_test(refuse_brings_a_device_into_the_quarantine_once),
         cmocka_unit_test(drop_tells_each_device_once_wherever_it_was),
     };

@@ -104,10 +104,11 @@ static int on_message(const struct mg_connection *connection, const char *messag
     return 1;
 }
 
-/* How much of a request civetweb takes in. */
+/* How much of a request civetweb takes in: the size of its buffers. A number divisible by 16, to
+ * which malloc() adds 8 bytes; see request_head.c. */
 static uint64_t request_bytes(const struct http_options *options)
 {
-    uint64_t bytes = REQUEST_HEAD_BYTES + 3 * options->max_device_id_bytes;
+    uint64_t bytes = (REQUEST_HEAD_BYTES + 3 * options->max_device_id_bytes + 15) / 16 * 16;
 
     return bytes < REQUEST_MAX_BYTES ? bytes : REQUEST_MAX_BYTES;
 }

@@ -54,7 +54,12 @@ static bool has_leading_blanks(const char *head, struct request_head_buffer *buf
 }
 
 /* Whether the head goes on behind the last line that was taken. Of a head that is not certain that
- * cannot always be told: where its last line ends in LF alone, so may the head. */
+ * cannot always be told: where its last line ends in LF alone, so may the head.
+ *
+ * A head that ends in LF alone may end with the buffer, and two bytes behind it are looked at. The
+ * buffer's size tells, unless nothing but heads with blanks before them ever came to this thread,
+ * which its buffer then seems to begin behind; so its size must be one of which malloc() keeps some
+ * bytes in reserve (http.c). */
 static bool lines_were_dropped(const struct mg_request_info *info,
                                const struct request_head_buffer *buffer)
 {

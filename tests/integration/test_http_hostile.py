@@ -80,6 +80,17 @@ def test_lines_may_end_in_lf_alone(tallyd):
         assert (status, headers["connection"]) == (200, "close")
 
 
+@pytest.mark.parametrize("end", [b"\r\n\r\n", b"\n\n", b"\r\n\n"])
+def test_a_head_may_fill_the_whole_buffer(tallyd, end):
+    good = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    head = good[:-2] + b"X: "
+    for bytes_short in range(4):  # of 64 KiB and three times the longest id
+        large = head + b"x" * (65536 + 3 * 256 - bytes_short - len(head) - len(end)) + end
+        said = say(tallyd.http_port, good + large, silence=2)
+        assert said.count(b"HTTP/1.1 ") == 2
+        assert said.count(b"HTTP/1.1 200 ") == (2 if end == b"\r\n\r\n" else 1)
+
+
 @pytest.mark.parametrize("blanks", [b"\r\n\r\n", b"\n\n", b"   ", b"\n" * 100])
 def test_blanks_in_front_of_a_request_are_refused(tallyd, blanks):
     request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"

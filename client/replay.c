@@ -11,9 +11,9 @@
  */
 #include "client/replay.h"
 
+#include "common/load.h"
 #include "proto/frame.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <nghttp2/nghttp2.h>
 #include <stdlib.h>
@@ -52,10 +52,7 @@ uint64_t replay_period(const struct generator_options *options, uint64_t packets
 /* Bytes of the rendered packet at `packet`, its prefix included. */
 static inline size_t packet_length(const uint8_t *packet)
 {
-    uint32_t length;
-
-    memcpy(&length, packet + 1, sizeof length);
-    return FRAME_HEADER_BYTES + (size_t)be32toh(length);
+    return FRAME_HEADER_BYTES + (size_t)load_be32(packet + 1);
 }
 
 /* Renders the ring into `room` bytes. */
@@ -184,14 +181,9 @@ static inline uint64_t plan_frame(const struct replay *replay, const struct repl
 
 static inline void write_header(uint8_t *out, size_t length, uint8_t flags, int32_t stream_id)
 {
-    uint32_t id = htobe32((uint32_t)stream_id);
-
-    out[0] = (uint8_t)(length >> 16);
-    out[1] = (uint8_t)(length >> 8);
-    out[2] = (uint8_t)length;
-    out[3] = NGHTTP2_DATA;
+    store_be32(out, (uint32_t)length << 8 | NGHTTP2_DATA);
     out[4] = flags;
-    memcpy(out + 5, &id, sizeof id);
+    store_be32(out + 5, (uint32_t)stream_id);
 }
 
 /* Frames written into the store of an output and not yet appended to it. */

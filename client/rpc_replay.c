@@ -13,6 +13,8 @@
  */
 #include "client/rpc_replay.h"
 
+#include "common/load.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,19 +26,11 @@ static struct rpc_replay *of(struct rpc_session *session)
     return (struct rpc_replay *)session;
 }
 
-static void put_u32(uint8_t *out, uint32_t value)
-{
-    out[0] = (uint8_t)(value >> 24);
-    out[1] = (uint8_t)(value >> 16);
-    out[2] = (uint8_t)(value >> 8);
-    out[3] = (uint8_t)value;
-}
-
 static void put_header(uint8_t *out, size_t length, uint8_t type, uint8_t flags, int32_t stream_id)
 {
-    put_u32(out, (uint32_t)length << 8 | type);
+    store_be32(out, (uint32_t)length << 8 | type);
     out[4] = flags;
-    put_u32(out + 5, (uint32_t)stream_id);
+    store_be32(out + 5, (uint32_t)stream_id);
 }
 
 /* Makes room for `length` bytes more behind `control`. A peer that makes us answer more than it
@@ -81,7 +75,7 @@ void rpc_replay_control_number(struct rpc_replay *own, uint8_t type, int32_t str
 {
     uint8_t payload[4];
 
-    put_u32(payload, number);
+    store_be32(payload, number);
     rpc_replay_control(own, type, NGHTTP2_FLAG_NONE, stream_id, payload, sizeof payload);
 }
 
@@ -91,8 +85,8 @@ void rpc_replay_breach(struct rpc_replay *own, uint32_t error_code)
 
     if (own->session.breached)
         return;
-    put_u32(payload, 0); /* the server opened no streams */
-    put_u32(payload + 4, error_code);
+    store_be32(payload, 0); /* the server opened no streams */
+    store_be32(payload + 4, error_code);
     rpc_replay_control(own, NGHTTP2_GOAWAY, NGHTTP2_FLAG_NONE, 0, payload, sizeof payload);
     own->session.breached = true;
 }

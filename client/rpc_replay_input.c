@@ -7,6 +7,7 @@
  * section 5.1 asks, and the second is a breach.
  */
 #include "client/rpc_replay.h"
+#include "common/load.h"
 
 #include <errno.h>
 #include <string.h>
@@ -19,11 +20,6 @@ struct input_frame {
     const uint8_t *payload;
     size_t length;
 };
-
-static uint32_t get_u32(const uint8_t *bytes)
-{
-    return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
-}
 
 /* Never opened, by either side. */
 static bool is_unused(const struct rpc_replay *own, int32_t stream_id)
@@ -139,7 +135,7 @@ static uint32_t read_continuation(struct rpc_replay *own, struct input_frame *fr
 static uint32_t read_reset(struct rpc_replay *own, struct input_frame *frame)
 {
     struct rpc_call *call = rpc_replay_find(own, frame->stream_id);
-    uint32_t code = get_u32(frame->payload);
+    uint32_t code = load_be32(frame->payload);
 
     if (is_unused(own, frame->stream_id))
         return NGHTTP2_PROTOCOL_ERROR;
@@ -204,7 +200,7 @@ static uint32_t read_settings(struct rpc_replay *own, struct input_frame *frame)
     for (size_t i = 0; i < frame->length; i += 6) {
         const uint8_t *entry = frame->payload + i;
 
-        error = apply_setting(own, (uint32_t)entry[0] << 8 | entry[1], get_u32(entry + 2));
+        error = apply_setting(own, (uint32_t)entry[0] << 8 | entry[1], load_be32(entry + 2));
         if (error)
             return error;
     }
@@ -222,11 +218,11 @@ static uint32_t read_ping(struct rpc_replay *own, struct input_frame *frame)
 /* Calls that the server will not look at end now, the others in their time. */
 static uint32_t read_goaway(struct rpc_replay *own, struct input_frame *frame)
 {
-    int32_t last = (int32_t)(get_u32(frame->payload) & INT32_MAX);
+    int32_t last = (int32_t)(load_be32(frame->payload) & INT32_MAX);
     struct rpc_call *call, *next;
 
     own->session.goaway_came = true;
-    own->session.goaway_code = get_u32(frame->payload + 4);
+    own->session.goaway_code = load_be32(frame->payload + 4);
     for (call = TAILQ_FIRST(&own->session.open); call; call = next) {
         next = TAILQ_NEXT(call, open_link);
         if (!call->requested || call->stream_id > last)
@@ -237,7 +233,7 @@ static uint32_t read_goaway(struct rpc_replay *own, struct input_frame *frame)
 
 static uint32_t read_window_update(struct rpc_replay *own, struct input_frame *frame)
 {
-    uint32_t increment = get_u32(frame->payload) & INT32_MAX;
+    uint32_t increment = load_be32(frame->payload) & INT32_MAX;
     struct rpc_call *call = rpc_replay_find(own, frame->stream_id);
     int64_t *window = frame->stream_id == 0 ? &own->window : call ? &call->window : NULL;
 
@@ -315,7 +311,7 @@ int rpc_replay_push(struct rpc_session *session, const uint8_t *bytes, size_t le
     while (length > 0 && !session->breached) {
         if (!gather(own, &bytes, &length, HTTP2_HEADER_BYTES))
             return 0;
-        frame.length = get_u32(own->input) >> 8;
+        frame.length = load_be32(own->input) >> 8;
         if (frame.length > HTTP2_FRAME_BYTES) {
             rpc_replay_breach(own, NGHTTP2_FRAME_SIZE_ERROR);
             return 0;
@@ -324,7 +320,7 @@ int rpc_replay_push(struct rpc_session *session, const uint8_t *bytes, size_t le
             return 0;
         frame.type = own->input[3];
         frame.flags = own->input[4];
-        frame.stream_id = (int32_t)(get_u32(own->input + 5) & INT32_MAX);
+        frame.stream_id = (int32_t)(load_be32(own->input + 5) & INT32_MAX);
         frame.payload = own->input + HTTP2_HEADER_BYTES;
         own->input_length = 0;
         error = read_frame(own, &frame);

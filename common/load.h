@@ -1,5 +1,5 @@
-/* Loads from memory of any alignment, in the machine's byte order or the network's: each is one
- * instruction or two. */
+/* Loads from memory of any alignment, and a store to it, in the machine's byte order or the
+ * network's: each is one instruction or two. */
 #ifndef TALLYD_COMMON_LOAD_H
 #define TALLYD_COMMON_LOAD_H
 
@@ -35,6 +35,14 @@ static inline uint32_t load_be32(const uint8_t *bytes)
     value = __builtin_bswap32(value);
 #endif
     return value;
+}
+
+static inline void store_be32(uint8_t *bytes, uint32_t value)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    value = __builtin_bswap32(value);
+#endif
+    memcpy(bytes, &value, sizeof value);
 }
 
 #endif

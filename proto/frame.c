@@ -9,12 +9,13 @@
  */
 #include "proto/frame.h"
 
+#include "common/load.h"
+
 #include <string.h>
 
 static uint32_t decode_length(const uint8_t header[FRAME_HEADER_BYTES])
 {
-    return (uint32_t)header[1] << 24 | (uint32_t)header[2] << 16 | (uint32_t)header[3] << 8 |
-           header[4];
+    return load_be32(header + 1);
 }
 
 static const uint8_t *consume(const uint8_t **input, size_t *length, size_t bytes)
@@ -125,8 +126,5 @@ uint32_t frame_length(const struct frame_reader *reader)
 void frame_write_header(uint8_t header[FRAME_HEADER_BYTES], uint32_t length)
 {
     header[0] = 0;
-    header[1] = (uint8_t)(length >> 24);
-    header[2] = (uint8_t)(length >> 16);
-    header[3] = (uint8_t)(length >> 8);
-    header[4] = (uint8_t)length;
+    store_be32(header + 1, length);
 }

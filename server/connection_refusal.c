@@ -1,6 +1,7 @@
 /*
  * Peers that are sent away: counted, logged, and told why as far as they may understand it.
  */
+#include "common/load.h"
 #include "common/log.h"
 #include "common/tls.h"
 #include "server/connection_private.h"
@@ -43,12 +44,6 @@ void connection_note_bad_peer(struct connection *connection, const struct connec
               "closed a connection: %s", why->why);
 }
 
-static void put_u32(uint8_t *out, uint32_t value)
-{
-    for (int i = 0; i < 4; i++)
-        out[i] = (uint8_t)(value >> (24 - 8 * i));
-}
-
 /* Tells a peer on its way out. What does not go at once is lost, and whatever the error, the
  * connection's end is next: who reads finds that, with or without these words. */
 static void say_last(struct connection *connection, const void *bytes, size_t length)
@@ -67,8 +62,8 @@ static void send_goaway(struct connection *connection, uint32_t http2_error, con
 
     frame[2] = (uint8_t)(GOAWAY_BYTES + length);
     frame[3] = NGHTTP2_GOAWAY;
-    put_u32(frame + HTTP2_HEADER_BYTES, (uint32_t)last);
-    put_u32(frame + HTTP2_HEADER_BYTES + 4, http2_error);
+    store_be32(frame + HTTP2_HEADER_BYTES, (uint32_t)last);
+    store_be32(frame + HTTP2_HEADER_BYTES + 4, http2_error);
     memcpy(frame + HTTP2_HEADER_BYTES + GOAWAY_BYTES, debug, length);
     say_last(connection, frame, HTTP2_HEADER_BYTES + GOAWAY_BYTES + length);
 }

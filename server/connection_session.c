@@ -6,6 +6,7 @@
  * verdict in the connection and returns NGHTTP2_ERR_CALLBACK_FAILURE, which ends the input or
  * output that is under way; whoever began that acts on the verdict.
  */
+#include "common/load.h"
 #include "server/connection_private.h"
 
 #include <errno.h>
@@ -314,8 +315,7 @@ void connection_session_preface(const struct connection *connection, uint8_t *fr
 
     if (length < MAX_STREAMS_AT + 4 || frame[3] != NGHTTP2_SETTINGS)
         return;
-    for (int i = 0; i < 4; i++)
-        frame[MAX_STREAMS_AT + i] = (uint8_t)(value >> (24 - 8 * i));
+    store_be32(frame + MAX_STREAMS_AT, value);
 }
 
 int connection_session_create(struct connection *connection)

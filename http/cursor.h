@@ -6,6 +6,7 @@
 #ifndef TALLYD_HTTP_CURSOR_H
 #define TALLYD_HTTP_CURSOR_H
 
+#include "common/base64url.h"
 #include "common/compiler.h"
 
 #include <stddef.h>
@@ -15,9 +16,8 @@
  * head of an answer, twice, so it must be short; see listing_limit() for ids that are longer. */
 #define CURSOR_MAX_ID_BYTES 256
 
-/* The longest cursor as text: a byte for the order, eight for the count and an id, in base64,
- * which makes four characters of three bytes; and a NUL. */
-#define CURSOR_TEXT_BYTES (((1 + 8 + CURSOR_MAX_ID_BYTES) * 4 + 2) / 3 + 1)
+/* The longest cursor as text: a byte for the order, eight for the count and an id; and a NUL. */
+#define CURSOR_TEXT_BYTES (BASE64URL_CHARS(1 + 8 + CURSOR_MAX_ID_BYTES) + 1)
 
 /* The order of the listing that a cursor belongs to. The values are part of the text. */
 enum cursor_order {

@@ -7,8 +7,8 @@
 
 struct request;
 
-/* Sends 202: main reloads after that, and its log and statistics tell whether it could. Returns the
- * status. Called by: http. */
+/* Sends 202: main reloads after that, and its log and statistics tell whether it could. Or 503
+ * while the server drains, when it would not. Returns the status. Called by: http. */
 int reload_ask_serve(struct request *request);
 
 #endif

@@ -1,6 +1,8 @@
 /* See signals.h. */
 #include "server/signals.h"
 
+#include "common/log.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stddef.h>
@@ -34,6 +36,6 @@ int signals_take_end(int fd)
     int number;
 
     while ((number = signals_take(fd)) == SIGHUP)
-        ;
+        log_warn("SIGHUP passed over: tallyd is stopping, and reads nothing again");
     return number;
 }

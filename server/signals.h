@@ -12,7 +12,7 @@ int signals_open(void) MUST_CHECK;
 /* Takes the next one that came. Returns its number, or 0 when none waits. */
 int signals_take(int fd);
 
-/* The same, but a SIGHUP is passed over: for when tallyd is about to end. */
+/* The same, but a SIGHUP is passed over, and the log says so: for when tallyd is about to end. */
 int signals_take_end(int fd);
 
 #endif

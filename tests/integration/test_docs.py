@@ -184,6 +184,10 @@ def check_tokens(description, start_tallyd, redis, file):
         answer = tallyd.get(target, method="POST", headers=admin)
         description.check(target, *answer)
         assert answer[0] == status
+    with grpc_client.draining(tallyd, "plain", list(admin.items())):
+        answer = tallyd.get(RELOAD, method="POST", headers=admin)
+        description.check(RELOAD, *answer)
+        assert answer[0] == 503
     bare = start_tallyd(redis.port, ready=False)
     answer = bare.get(RELOAD, method="POST")
     description.check(RELOAD, *answer)
@@ -210,6 +214,7 @@ def test_each_path_answers_as_described(redis, start_redis, start_tallyd, tmp_pa
             status, _, body = ask(description, tallyd, target + "?no_such=1")
             assert (status, json.loads(body)["parameter"]) == (400, "no_such"), target
     check_events_refused(description, tallyd)
+    check_tokens(description, start_tallyd, redis, tmp_path / "tokens")
     check_troubles(description, tallyd, redis)
 
     lonely = start_redis()
@@ -217,7 +222,6 @@ def test_each_path_answers_as_described(redis, start_redis, start_tallyd, tmp_pa
     tallyd = start_tallyd(lonely.port, ready=False)
     for path in ("/metrics", "/top", "/summary", "/devices/plain"):
         assert ask(description, tallyd, path)[0] == 503, path
-    check_tokens(description, start_tallyd, redis, tmp_path / "tokens")
     assert_problem_examples_were_told(description, lonely.port)
     described = {(path, status) for path, operation in description.operations().items()
                  for status in operation["responses"]}

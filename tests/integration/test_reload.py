@@ -1,6 +1,5 @@
 """SIGHUP: the configuration is read again and taken as a whole, or not at all."""
 import signal
-import time
 
 import grpc
 import pytest
@@ -154,7 +153,7 @@ def test_sighup_while_draining_is_passed_over(redis, file, closing):
     file.tallyd.terminate()
     wait_until(lambda: file.tallyd.get("/readyz")[0] == 503, "the drain")
     file.tallyd.process.send_signal(signal.SIGHUP)
-    time.sleep(0.3)
+    file.tallyd.wait_for_log("SIGHUP passed over: tallyd is stopping")
     stream.send(["d"] * 2)
     stream.end()
     assert stream.received() == 5

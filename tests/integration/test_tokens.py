@@ -235,6 +235,15 @@ def test_an_administrator_can_reload_over_http(start, file):
     assert "admin asks by HTTP for a reload" in tallyd.log()
 
 
+def test_no_reload_over_http_while_draining(start, file):
+    """It would be passed over, as SIGHUP is, and who asks must not think otherwise."""
+    admin = tokens.add(file, "admin", "admin")
+    tallyd = start()
+    with grpc_client.draining(tallyd, "a", list(tokens.bearer(admin).items())):
+        answer = get(tallyd, "/-/reload", admin, method="POST")
+        check_problem(answer, 503, detail="tallyd is stopping")
+
+
 # ---- Over gRPC
 
 

@@ -1,5 +1,7 @@
 """Debian's python3-grpcio as a client: a gRPC implementation that is not ours."""
+import contextlib
 import importlib
+import json
 import queue
 import subprocess
 import sys
@@ -7,7 +9,7 @@ import tempfile
 
 import grpc
 
-from .env import PATIENCE, ROOT, WAIT_S
+from .env import PATIENCE, ROOT, WAIT_S, wait_until
 from .wire import PATH
 
 
@@ -103,3 +105,24 @@ class OpenStream:
         self.queue.put(self._END)
         self.call.cancel()
         self.channel.close()
+
+
+@contextlib.contextmanager
+def draining(tallyd, device, metadata=None):
+    """A tallyd that drains, since a stream of one packet is open; behind the block it has ended.
+    Its Redis has to be there."""
+    before = counted(tallyd, metadata)
+    with contextlib.closing(OpenStream(tallyd.target, metadata=metadata)) as stream:
+        stream.send([device])
+        wait_until(lambda: counted(tallyd, metadata) > before, "the stream to be open")
+        tallyd.terminate()
+        wait_until(lambda: tallyd.get("/readyz")[0] == 503, "the drain")
+        yield
+        stream.end()
+        assert stream.received() == 1
+    assert tallyd.wait() == 0
+
+
+def counted(tallyd, metadata):
+    """Packets so far, as who has the token that a call sends may read."""
+    return json.loads(tallyd.get("/stats", headers=dict(metadata or ()))[2])["balance"]["received"]

@@ -11,6 +11,7 @@
  *    those whom its thread served before. A head then begins elsewhere than at the beginning of the
  *    buffer, which is the lowest place where this thread ever found one; while there is no lower
  *    one, there is nobody's head in it either. One empty line is allowed (RFC 9112, 2.2).
+ *  - Names that are none, or have a blank behind them (RFC 9112, 5.1).
  *  - Lengths of a body that contradict one another (RFC 9112, 6.3).
  */
 #include "http/request_head.h"
@@ -18,6 +19,9 @@
 #include <civetweb.h>
 #include <string.h>
 #include <strings.h>
+
+/* What a name consists of (RFC 9110, 5.6.2). */
+#define NAME_BYTES "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 #define END_BYTES 4 /* CR LF of the last line, and those behind it */
 
@@ -77,6 +81,20 @@ static bool lines_were_dropped(const struct mg_request_info *info,
     return end[2] != '\r' || end[3];
 }
 
+/* Whether all headers have names, with the colon right behind. civetweb puts a NUL over the colon
+ * and over blanks before it, so behind a name's end there is no second one before the value. */
+static bool has_names(const struct mg_request_info *info)
+{
+    for (int i = 0; i < info->num_headers; i++) {
+        const struct mg_header *header = &info->http_headers[i];
+        const char *end = header->name + strspn(header->name, NAME_BYTES);
+
+        if (*end || (end + 1 < header->value && !end[1]))
+            return false;
+    }
+    return true;
+}
+
 static bool is_number(const char *text)
 {
     return *text && !text[strspn(text, "0123456789")];
@@ -110,6 +128,8 @@ const char *request_head_fault(const struct mg_request_info *info,
         return "there are blanks or empty lines before the request";
     if (lines_were_dropped(info, buffer))
         return "a header line is folded, begins with no name, or does not end in CR LF";
+    if (!has_names(info))
+        return "the name of a header is none, or is followed by a blank";
     if (!has_clear_length(info))
         return "the length of the body is not clear: there must be one Content-Length with a "
                "number, or \"Transfer-Encoding: chunked\"";

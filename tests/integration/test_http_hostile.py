@@ -55,6 +55,19 @@ def test_a_head_that_would_be_read_in_part_is_refused(tallyd, line):
     check_problem((status, {"Content-Type": headers["content-type"]}, body), 400, detail="folded")
 
 
+@pytest.mark.parametrize("line", [b"(X: a", b"X;: a", b"X : a", b"X :a", b"X :", b"X\"Y\": a"])
+def test_what_is_no_name_is_refused(tallyd, line):
+    request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + line + b"\r\nY: b\r\n\r\n"
+    status, headers, body = raw(tallyd, request)
+    check_problem((status, {"Content-Type": headers["content-type"]}, body), 400, detail="name")
+
+
+def test_odd_names_and_values_are_let_pass(tallyd):
+    names = b"X:\r\n!#$%&'*+-.^_`|~: \xff(;)\r\nX-Y:a\r\nZ:    a:b   \r\n0: \r\n"
+    request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + names + b"\r\n"
+    assert answers(tallyd, request + HIDDEN) == 2
+
+
 @pytest.mark.parametrize(
     "length",
     [

@@ -29,7 +29,7 @@ struct proxy_client {
     TAILQ_ENTRY(proxy_client) link;
     struct address *address;
     char name[NETWORK_NAME_BYTES]; /* the address, for the log */
-    uint16_t port;                 /* the proxy's: where it reaches the backend from; 0: not yet */
+    uint16_t port;                 /* the proxy's: it reaches the backend from there; 0: none */
     bool removed;
 };
 

@@ -207,19 +207,6 @@ static enum relay_result shake_hands(struct relay *relay)
     }
 }
 
-static enum relay_result begin_to_linger(struct relay *relay)
-{
-    ERR_clear_error();
-    SSL_shutdown(relay->ssl);
-    shutdown(relay->client.fd, SHUT_WR);
-    relay->stage = RELAY_LINGERS;
-    relay->deadline_ms = clock_now_ms() + LINGER_MS;
-    relay->client.wanted = EPOLLIN;
-    close(relay->backend.fd); /* which takes it out of the epoll set */
-    relay->backend.fd = -1;
-    return go_on(relay);
-}
-
 static enum relay_result linger(struct relay *relay)
 {
     ssize_t length = recv(relay->client.fd, relay->up, sizeof relay->up, 0);
@@ -242,7 +229,7 @@ static enum relay_result carry(struct relay *relay)
     if (relay->broken)
         return relay->flooded ? RELAY_FAILED : RELAY_OVER;
     if (relay->backend_ended && relay->down_end == 0)
-        return begin_to_linger(relay);
+        return RELAY_ANSWERED;
     if (moved) { /* there is more to do, and this event comes at once */
         struct relay_end *end = relay->backend.left ? &relay->client : &relay->backend;
 
@@ -257,6 +244,19 @@ enum relay_result relay_connect(struct relay *relay, int backend_fd)
     relay->stage = RELAY_CARRIES;
     relay->deadline_ms = 0;
     return carry(relay);
+}
+
+enum relay_result relay_linger(struct relay *relay)
+{
+    ERR_clear_error();
+    SSL_shutdown(relay->ssl);
+    shutdown(relay->client.fd, SHUT_WR);
+    relay->stage = RELAY_LINGERS;
+    relay->deadline_ms = clock_now_ms() + LINGER_MS;
+    relay->client.wanted = EPOLLIN;
+    close(relay->backend.fd); /* which takes it out of the epoll set */
+    relay->backend.fd = -1;
+    return go_on(relay);
 }
 
 enum relay_result relay_handle(struct relay_end *end, uint32_t events)

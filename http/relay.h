@@ -34,7 +34,8 @@ struct relay_end {
 
 enum relay_stage { RELAY_HANDSHAKE, RELAY_CARRIES, RELAY_LINGERS };
 
-/* Shown because its owner embeds it. It may read `ssl`, `stage` and `deadline_ms`. */
+/* Shown because its owner embeds it. It may read `ssl`, `stage`, `deadline_ms`, and `backend.left`:
+ * both sides have ended that connection, and the kernel may give its port to others. */
 struct relay {
     struct relay_end client, backend;
     struct ssl_st *ssl;
@@ -54,9 +55,10 @@ struct relay {
 
 enum relay_result {
     RELAY_GOES_ON,
-    RELAY_SHAKEN, /* the handshake is done: the owner calls relay_connect() */
-    RELAY_FAILED, /* the handshake failed, or the client sent too many records that carry nothing:
+    RELAY_SHAKEN,   /* the handshake is done: the owner calls relay_connect() */
+    RELAY_FAILED,   /* the handshake failed, or the client sent too many records that carry nothing:
                      tls_handshake_error(relay->ssl) says why, once */
+    RELAY_ANSWERED, /* the backend has ended, and all is sent: the owner calls relay_linger() */
     RELAY_OVER,
 };
 
@@ -76,6 +78,9 @@ enum relay_result relay_handle(struct relay_end *end, uint32_t events);
 /* Goes on with a socket to the backend, which may still be connecting, and is the relay's from then
  * on. */
 enum relay_result relay_connect(struct relay *relay, int backend_fd);
+
+/* Closes the socket to the backend, and waits for the client's end. */
+enum relay_result relay_linger(struct relay *relay);
 
 /* True when the client has shown a certificate that was verified. Once the handshake is done. */
 bool relay_is_verified(const struct relay *relay);

@@ -64,11 +64,17 @@ uint64_t tls_proxy_refused(const struct tls_proxy *proxy, enum proxy_refusal rea
 
 /* ---- Clients -------------------------------------------------------------------------------- */
 
-/* Once the socket is closed, anybody on this host may be given its port. */
-static void remove_client(struct tls_proxy *proxy, struct proxy_client *client)
+/* Before its socket is closed: from then on anybody on this host may be given the port. */
+static void forget_port(struct tls_proxy *proxy, struct proxy_client *client)
 {
     if (client->port)
         proxy_callers_clear(proxy->callers, client->port);
+    client->port = 0;
+}
+
+static void remove_client(struct tls_proxy *proxy, struct proxy_client *client)
+{
+    forget_port(proxy, client);
     relay_fini(&client->relay);
     proxy_clients_remove(proxy->clients, client);
 }
@@ -100,6 +106,10 @@ static void serve(struct tls_proxy *proxy, struct relay_end *end, uint32_t event
     result = relay_handle(end, events);
     if (result == RELAY_SHAKEN)
         result = connect_backend(proxy, client);
+    if (result == RELAY_ANSWERED || client->relay.backend.left)
+        forget_port(proxy, client);
+    if (result == RELAY_ANSWERED)
+        result = relay_linger(&client->relay);
     if (result == RELAY_FAILED)
         proxy_refusals_note_tls(&proxy->refusals, client->name, client->relay.ssl);
     if (result != RELAY_GOES_ON)

@@ -243,6 +243,37 @@ def test_the_proxy_s_port_on_another_address_is_a_stranger_s(mutual, authority):
     client.close()
 
 
+def test_the_proxy_s_port_is_a_stranger_s_as_soon_as_it_is_free(mutual, authority, closing):
+    """While the client's connection lingers, the one to civetweb is closed, and its port may be had
+    by anybody."""
+    (port,) = own_ports(mutual) - {mutual.http_port, mutual.grpc_port}
+    client = closing(authority.context(authority.issue("client")).wrap_socket(
+        connect(mutual), server_hostname="127.0.0.1"
+    ))
+    client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n")
+    wait_until(lambda: connected_from("0100007F", port), "the proxy to connect")
+    (from_port,) = connected_from("0100007F", port)
+    client.sendall(b"Connection: close\r\n\r\n")
+    answer = b""
+    while part := client.recv(65536):
+        answer += part
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    stranger = http.client.HTTPConnection(
+        "127.0.0.1", port, timeout=60, source_address=("127.0.0.1", from_port)
+    )
+    wait_until(lambda: connects(stranger), "the port to be free")
+    stranger.request("GET", "/metrics")
+    assert stranger.getresponse().status == 403
+
+
+def connects(connection):
+    try:
+        connection.connect()
+        return True
+    except OSError:
+        return False
+
+
 def connected_from(address, port):
     """The ports from which an address, as /proc writes it, has connected to a port of this host."""
     fields = [line.split() for line in open("/proc/net/tcp").readlines()[1:]]

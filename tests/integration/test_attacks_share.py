@@ -1,6 +1,6 @@
-"""What all clients of a worker share can be taken from nobody: attackers who hold as many streams, or
-messages that inflate, as they can leave others their part. (test_health.py has requests of health
-checks.)"""
+"""What all clients of a worker share can be taken from nobody: attackers who hold as many streams,
+or messages that inflate, as they can leave others their part. (test_health.py has requests of
+health checks.)"""
 import gzip
 
 import pytest
@@ -36,8 +36,8 @@ def crowd(tallyd, closing, connections, fields, behind=b""):
     block, total = literals(fields), lambda: tallyd.stats()["totals"]
     raws = [closing(Raw(tallyd.grpc_port)).greet() for _ in range(connections)]
     for raw in raws:
-        raw.send(*(frame(HEADERS, END_HEADERS, 1 + 2 * n, block) + (data(1 + 2 * n, behind) if behind
-                   else b"") for n in range(A_CONNECTION)))
+        for stream in range(1, 2 * A_CONNECTION, 2):
+            raw.send(frame(HEADERS, END_HEADERS, stream, block), behind and data(stream, behind))
     wait_until(lambda: sum(total()[f"{kind}_opened"] for kind in ("streams", "service_calls"))
                >= connections * A_CONNECTION, "all of them")
     return raws
@@ -61,7 +61,7 @@ def test_streams_that_say_nothing_leave_room(redis, tallyd, client, closing):
 
 
 def test_answers_that_nobody_reads_leave_room(redis, tallyd, client, closing):
-    """Errors, which wait to be sent: of the streams that there are they are as good as open ones."""
+    """Errors, which wait to be sent: they are as good as open streams."""
     raws = [closing(Raw(tallyd.grpc_port, receive_bytes=4096)).greet() for _ in range(4)]
     block = literals(Raw.fields(path="/no.such/Thing"))
     for raw in raws:

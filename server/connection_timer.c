@@ -22,6 +22,7 @@
 #include "server/connection_private.h"
 
 #define LINGER_MS     1000 /* for a peer to end its side after we have ended ours */
+#define AGAIN_MS      100  /* until what is late, and not by the peer's doing, is looked at again */
 #define AGE_NOTICE_MS 1000 /* between the two GOAWAYs: longer than nearly any round trip */
 
 enum age_step { AGE_NOTICE, AGE_GOAWAY, AGE_END };
@@ -117,16 +118,11 @@ static void age(struct connection *connection, uint64_t now)
     }
 }
 
-/* What a peer did not do in time; its `why` is NULL when there is nothing. */
-static struct connection_verdict judge(const struct connection *connection, uint64_t now)
+/* What a peer has not sent in time. */
+static struct connection_verdict judge_silence(const struct connection *connection, uint64_t now)
 {
     const struct connection_options *options = &connection->context->options;
 
-    if (connection->blocked_ms && now >= connection->blocked_ms + options->stall_timeout_ms)
-        return (struct connection_verdict){BAD_PEER(stall), "it does not read what is sent to it",
-                                           NULL};
-    if (connection_is_blocked(connection))
-        return (struct connection_verdict){0};
     if (connection->partial_ms && now >= connection->partial_ms + options->handshake_timeout_ms)
         return (struct connection_verdict){BAD_PEER(slow),
                                            connection->greeted
@@ -138,6 +134,23 @@ static struct connection_verdict judge(const struct connection *connection, uint
         return (struct connection_verdict){BAD_PEER(gone), "it does not answer a keepalive ping",
                                            NULL};
     return (struct connection_verdict){0};
+}
+
+/* What a peer did not do in time; its `why` is NULL when there is nothing. Who has sent something
+ * that waits for its turn here is not late: among very many costly ones a turn may come late. */
+static struct connection_verdict judge(const struct connection *connection, uint64_t now)
+{
+    const struct connection_options *options = &connection->context->options;
+    struct connection_verdict verdict = {0};
+
+    if (connection->blocked_ms && now >= connection->blocked_ms + options->stall_timeout_ms)
+        return (struct connection_verdict){BAD_PEER(stall), "it does not read what is sent to it",
+                                           NULL};
+    if (!connection_is_blocked(connection))
+        verdict = judge_silence(connection, now);
+    if (verdict.why && transport_has_unread(&connection->transport))
+        verdict.why = NULL;
+    return verdict;
 }
 
 bool connection_timer(struct connection *connection)
@@ -160,5 +173,5 @@ bool connection_timer(struct connection *connection)
     if (connection->age_ms && now >= connection->age_ms)
         age(connection, now);
     due = next_due(connection);
-    return set(connection, due > now ? due : now + 1) == 0;
+    return set(connection, due > now ? due : now + AGAIN_MS) == 0;
 }

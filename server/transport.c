@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -134,6 +135,13 @@ ssize_t transport_receive(struct transport *transport, void *buffer, size_t size
     if (n < 0)
         return errno == EINTR ? -EAGAIN : -errno;
     return n;
+}
+
+bool transport_has_unread(const struct transport *transport)
+{
+    int bytes = 0;
+
+    return ioctl(transport->fd, FIONREAD, &bytes) == 0 && bytes > 0;
 }
 
 bool transport_pending(const struct transport *transport)

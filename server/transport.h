@@ -41,6 +41,9 @@ void transport_fini(struct transport *transport);
  * returns 0 at the peer's end. Shakes hands first. */
 ssize_t transport_receive(struct transport *transport, void *buffer, size_t size) MUST_CHECK;
 
+/* True when bytes have come that nobody received yet. */
+bool transport_has_unread(const struct transport *transport);
+
 /* True when something waits that epoll does not see: receive again. */
 bool transport_pending(const struct transport *transport);
 

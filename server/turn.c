@@ -19,8 +19,8 @@
 
 /* And never more: whoever sends nothing but what takes long would else become usual, step by step,
  * and have turns without a bound while nobody else brings enough to learn from. One message a frame
- * takes half of it. */
-#define MOST_PS_A_BYTE 4000
+ * takes a little more; a turn, with all that is allowed, a millisecond and a half. */
+#define MOST_PS_A_BYTE 2000
 
 #define LEARN_BYTES 4096 /* the least that tells what bytes take */
 #define FORGET_PART 1024 /* by so much the usual grows in a turn, until it is found again */

@@ -125,6 +125,28 @@ static bool has_ended(struct fixture *f)
     return got == 0;
 }
 
+/* The fixture gives no time for the preface. */
+static void timer_ends_who_says_nothing(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_true(connection_timer(f->connection));
+    assert_int_equal(f->stats.bad_peer_slow, 1);
+    assert_true(has_ended(f));
+}
+
+static void timer_waits_for_what_was_not_received_yet(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(send(f->peer, GREETING, sizeof GREETING - 1, 0), sizeof GREETING - 1);
+    for (int i = 0; i < 3; i++)
+        assert_true(connection_timer(f->connection));
+    assert_int_equal(f->stats.bad_peers, 0);
+    SAY(f, HEADERS_1);
+    assert_int_equal(f->stats.streams_opened, 1);
+}
+
 static void announce_alone_ends_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -186,6 +208,8 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
+        CASE(timer_ends_who_says_nothing),
+        CASE(timer_waits_for_what_was_not_received_yet),
         CASE(announce_alone_ends_nothing),
         CASE(clients_goaway_after_announce_ends_an_idle_one),
         CASE(clients_goaway_before_announce_ends_it_with_its_last_stream),

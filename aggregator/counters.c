@@ -155,6 +155,13 @@ static uint32_t counter_enter(struct counters *counters, const uint8_t *id, size
     return ref;
 }
 
+/* Whether whoever counts now may have a counter made. All workers hash alike. */
+static bool is_allowed(const struct counters *counters, const uint8_t *id, size_t length)
+{
+    return !counters->allowance ||
+           allowance_take(counters->allowance, hash_bytes(&counters->hash_key, id, length));
+}
+
 /* The look-up that nothing escapes; makes the counter if there is none. Never 0. */
 static uint32_t find_or_create(struct counters *counters, const uint8_t *id, size_t length,
                                uint32_t tag)
@@ -166,13 +173,11 @@ static uint32_t find_or_create(struct counters *counters, const uint8_t *id, siz
             return ref;
     }
     if (counters->count >= counters->max || pressure_level(counters->pressure) == PRESSURE_FULL ||
-        !allowance_take(counters->allowance))
+        !is_allowed(counters, id, length))
         return counters->overflow;
     ref = counter_enter(counters, id, length, tag);
-    if (!ref) {
-        allowance_return(counters->allowance);
+    if (!ref)
         return counters->overflow;
-    }
     counters->count++;
     return ref;
 }

@@ -49,9 +49,9 @@ struct counter *counters_add(struct counters *counters, unsigned lane, const uin
 void counters_add_each(struct counters *counters, unsigned lane, const struct packet_id *ids,
                        size_t count);
 
-/* From now on, who makes a counter takes it from this allowance, which is borrowed; when nothing is
- * left there, the overflow counter stands in. NULL, as in the beginning: no allowance. Called by:
- * the owner. */
+/* From now on, who makes a counter takes its device from this allowance, which is borrowed; when
+ * nothing is left there, the overflow counter stands in. Maps that share an allowance have the same
+ * hash key. NULL, as in the beginning: no allowance. Called by: the owner. */
 void counters_allow(struct counters *counters, struct allowance *allowance);
 
 /* No counter is made while memory is PRESSURE_FULL: the overflow counter stands in. `pressure` is

@@ -1,37 +1,40 @@
 /*
- * An allowance: how many devices may be made on somebody's behalf. Shared by all workers; relaxed
- * atomics, since nothing else depends on the number. A device that comes in through several workers
- * takes one from it for each.
+ * An allowance: how many devices may be made on somebody's behalf. Shared by all workers, each of
+ * which makes a counter of its own for a device that comes in through it: so it remembers which
+ * devices it was taken for, by a hash of 64 bits each, and is taken once for a device, whichever
+ * workers ask. What was taken is not given back.
+ *
+ * It takes 8 bytes a device, and up to four times that while it has just grown; nothing for devices
+ * past the limit.
  */
 #ifndef TALLYD_COMMON_ALLOWANCE_H
 #define TALLYD_COMMON_ALLOWANCE_H
+
+#include "common/compiler.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#define ALLOWANCE_PARTS 14 /* room for 2^31 devices and more: see allowance.c */
+
+struct allowance_bucket;
+
+/* Embedded; `taken` and `limit` may be read, and `limit` set, by any thread, relaxed. */
 struct allowance {
     _Atomic uint64_t taken;
     _Atomic uint64_t limit;
+    struct allowance_bucket *_Atomic parts[ALLOWANCE_PARTS]; /* NULL from the first one missing */
 };
 
-/* Takes one. Returns false when none is left. NULL stands for one without a limit. Any thread. */
-static inline bool allowance_take(struct allowance *allowance)
-{
-    if (!allowance)
-        return true;
-    if (atomic_fetch_add_explicit(&allowance->taken, 1, memory_order_relaxed) <
-        atomic_load_explicit(&allowance->limit, memory_order_relaxed))
-        return true;
-    atomic_fetch_sub_explicit(&allowance->taken, 1, memory_order_relaxed);
-    return false;
-}
+/* Nothing is taken yet. */
+void allowance_init(struct allowance *allowance, uint64_t limit);
+void allowance_fini(struct allowance *allowance);
 
-/* Gives one back that was taken. Any thread. */
-static inline void allowance_return(struct allowance *allowance)
-{
-    if (allowance)
-        atomic_fetch_sub_explicit(&allowance->taken, 1, memory_order_relaxed);
-}
+/* Takes one for the device of this hash, the same on all threads, unless that was done before. NULL
+ * stands for one without a limit. False when none is left, or memory is short. It may also be false for a device of which two
+ * threads hear for the first time in the very same moment, while they take the last ones: the next
+ * time it is told apart. Any thread. */
+bool allowance_take(struct allowance *allowance, uint64_t hash) MUST_CHECK;
 
 #endif

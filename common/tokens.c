@@ -98,7 +98,7 @@ static struct allowance *find_allowance(struct tokens *tokens, const char *name)
     one = calloc(1, sizeof *one);
     if (!one)
         return NULL;
-    atomic_init(&one->allowance.limit, UINT64_MAX);
+    allowance_init(&one->allowance, UINT64_MAX);
     snprintf(one->name, sizeof one->name, "%s", name);
     one->next = tokens->allowances;
     tokens->allowances = one;
@@ -228,6 +228,7 @@ void tokens_destroy(struct tokens *tokens)
     while (tokens->allowances) {
         struct named_allowance *next = tokens->allowances->next;
 
+        allowance_fini(&tokens->allowances->allowance);
         free(tokens->allowances);
         tokens->allowances = next;
     }

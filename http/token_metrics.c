@@ -29,8 +29,7 @@ void token_metrics_write(struct exposition *exposition, struct tokens *tokens)
     if (!tokens)
         return;
     exposition_family(exposition, "tallyd_token_devices", EXPOSITION_GAUGE,
-                      "Devices made with a token that may only make so many; one that comes in "
-                      "through several workers counts once for each.");
+                      "Devices made with a token that may only make so many.");
     tokens_visit_allowances(tokens, write_taken, exposition);
     exposition_family(exposition, "tallyd_token_devices_limit", EXPOSITION_GAUGE,
                       "How many devices may be made with that token.");

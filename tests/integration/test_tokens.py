@@ -289,6 +289,25 @@ def test_an_allowance_bounds_devices_and_loses_no_packet(start, file, redis):
         tallyd, "/metrics/prom", free)[2].decode(), "the gauge of devices")
 
 
+def test_an_allowance_is_taken_once_a_device_by_whichever_worker(start, file, redis, closing):
+    small = tokens.add(file, "small", "ingest", max_devices=5)
+    free = tokens.add(file, "free", "read")
+    tallyd = start(workers=4)
+    devices = [f"s{i}" for i in range(5)]
+    streams = []  # all open, so that each is another worker's
+    for n in range(1, 5):
+        streams.append(closing(grpc_client.OpenStream(
+            tallyd.target, metadata=list(tokens.bearer(small).items()))))
+        streams[-1].send([*devices, "one-too-many"])
+        wait_until(lambda n=n: redis.totals().get("s4") == n, "them to be counted")
+    for stream in streams:
+        stream.end()
+        assert stream.received() == 6
+    assert redis.totals() == dict.fromkeys(devices, 4) | {"__overflow__": 4}
+    assert 'tallyd_token_devices{name="small"} 5\n' in get(
+        tallyd, "/metrics/prom", free)[2].decode()
+
+
 def test_a_stream_ends_when_its_token_is_revoked(start, file, closing, redis):
     sender = tokens.add(file, "sender", "ingest")
     tallyd = start()

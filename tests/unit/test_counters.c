@@ -1,5 +1,6 @@
 /* The counter map, id by id: look-up, growth, the cap, lanes. */
 #include "aggregator/counters.h"
+#include "common/allowance.h"
 #include "common/pressure.h"
 #include "tests/unit/unit.h"
 
@@ -156,6 +157,27 @@ static void add_while_memory_is_full_makes_no_counter(void **state)
     counters_destroy(counters);
 }
 
+/* A device that comes in through several workers is one device. */
+static void add_in_several_maps_takes_a_device_once(void **state)
+{
+    struct counters *maps[2] = {counters_create(&key, 10), counters_create(&key, 10)};
+    struct allowance allowance;
+
+    (void)state;
+    allowance_init(&allowance, 2);
+    for (int i = 0; i < 2; i++) {
+        counters_allow(maps[i], &allowance);
+        assert_false(counters_is_overflow(maps[i], get(maps[i], "a")));
+        assert_false(counters_is_overflow(maps[i], get(maps[i], "b")));
+        assert_true(counters_is_overflow(maps[i], get(maps[i], "c")));
+        assert_int_equal(allowance.taken, 2);
+        counters_allow(maps[i], NULL);
+        assert_false(counters_is_overflow(maps[i], get(maps[i], "c")));
+        counters_destroy(maps[i]);
+    }
+    allowance_fini(&allowance);
+}
+
 static void destroy_null_does_nothing(void **state)
 {
     (void)state;
@@ -172,6 +194,7 @@ int main(void)
         cmocka_unit_test(get_by_the_overflow_name_is_a_device),
         cmocka_unit_test(pop_returns_each_dirty_counter_once),
         cmocka_unit_test(add_while_memory_is_full_makes_no_counter),
+        cmocka_unit_test(add_in_several_maps_takes_a_device_once),
         cmocka_unit_test(destroy_null_does_nothing),
     };
 

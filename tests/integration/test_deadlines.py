@@ -102,6 +102,8 @@ def test_the_longest_error_leaves_room_for_what_was_counted(redis, start_tallyd,
     assert (reply.status, reply.received) == (INVALID_ARGUMENT, 0)
     assert "its device_id has 3000000 bytes" in reply.message
     assert reply.message.endswith("; the 10000 packets that were counted will be committed"), reply
+    redis.start()
+    wait_until(lambda: redis.totals() == {"d": 10_000}, "what was counted")
 
 
 def test_a_stream_within_its_time_is_acknowledged(redis, tallyd, client):

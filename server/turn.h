@@ -2,12 +2,13 @@
  * How much is received of a connection in one turn. A buffer full of packets is counted in a tenth
  * of a millisecond; the same bytes may as well cost a hundred times that: as frames of two bytes,
  * as TLS records of one, as compressed blocks of which nothing comes out, as requests that are
- * refused. So a turn is measured by the time that it took. One that took much longer than what it
- * brought usually takes makes its connection a costly one, of which so little is received next that
- * its turn takes as long as everybody's. It is cheap again with its first turn that was.
+ * refused. So a turn is measured by the time that it took. Behind one that took longer than what it
+ * brought usually takes, so little is received next that the turn takes as long as everybody's. One
+ * that took much longer makes its connection a costly one (see connections.c), until its first turn
+ * that does not. Whoever sends one message a frame beside others who send full frames has smaller
+ * turns, and is not costly.
  *
- * What is usual is learnt, since processors differ: the least time of late. So among those who all
- * send one message a frame nobody is costly, and beside one who sends full frames they are.
+ * What is usual is learnt, since processors differ: the least time of late.
  *
  * Thread: worker.
  */

@@ -37,7 +37,7 @@ static void a_new_one_is_cheap_once_it_brings_packets(void **state)
 
 static void who_costs_more_has_less_in_as_long_a_turn(void **state)
 {
-    static const double times[] = {5, 20, 100};
+    static const double times[] = {5, 20, 100}; /* the first: one message a frame */
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LENGTH(times); i++) {
@@ -49,7 +49,7 @@ static void who_costs_more_has_less_in_as_long_a_turn(void **state)
         for (int n = 0; n < 10; n++) {
             take(&turn, 1);
             take(&other, times[i]);
-            assert_true(other.costly);
+            assert_int_equal(other.costly, times[i] > 10);
         }
         assert_int_equal(turn.bytes, MOST);
         assert_in_range(other.bytes, (size_t)(MOST / times[i] * 0.9),
@@ -95,11 +95,11 @@ static void among_those_alike_nobody_is_costly(void **state)
 
     (void)state;
     take(&turn, 1);
-    take(&turn, 5); /* one message a frame, on this or a slower processor */
+    take(&turn, 10); /* one message a frame, on this or a slower processor */
     assert_true(turn.costly);
     while (turn.costly && ++n < 10000)
-        take(&turn, 5);
-    assert_in_range(n, 100, 2000);
+        take(&turn, 10);
+    assert_in_range(n, 50, 2000);
 }
 
 /* Each step is small enough to learn from. */
@@ -112,7 +112,7 @@ static void what_costs_much_never_becomes_usual(void **state)
             take(&turn, times);
     }
     assert_true(turn.costly);
-    assert_in_range(pace.usual_ns, FULL_NS, 10 * FULL_NS);
+    assert_in_range(pace.usual_ns, FULL_NS, 3 * FULL_NS);
 }
 
 static void bytes_without_work_make_nobody_costly(void **state)

@@ -89,6 +89,7 @@ void ledger_destroy(struct ledger *ledger)
     if (!ledger)
         return;
     ledger_disconnect(ledger);
+    resolver_fini(&ledger->resolver);
     resp_fini(&ledger->resp);
     free(ledger->key);
     free(ledger->quarantine_key);

@@ -241,7 +241,7 @@ static enum ledger_result connect_to_redis(struct ledger *ledger)
 {
     char why[ERROR_BYTES], address[ERROR_BYTES];
 
-    ledger->context = redis_open(ledger->options, ledger->timeout_ms, why);
+    ledger->context = redis_open(ledger->options, &ledger->resolver, ledger->timeout_ms, why);
     if (!ledger->context)
         return ledger_unavailable(ledger, redis_address(ledger->options, address), why);
     ledger->examined = false;

@@ -7,6 +7,7 @@
 
 #include "aggregator/ledger.h"
 #include "aggregator/replies.h"
+#include "aggregator/resolver.h"
 #include "aggregator/resp.h"
 
 #include <stdbool.h>
@@ -19,6 +20,7 @@ struct ledger {
     char *key;            /* of the ledger */
     char *quarantine_key; /* of the hash of refused counts */
 
+    struct resolver resolver;
     redisContext *context;  /* NULL: not connected, and position is UNKNOWN */
     struct replies replies; /* the context's */
     enum position position;

@@ -1,6 +1,7 @@
 /* Opens connections; see redis.h for why nothing here reconnects. */
 #include "aggregator/redis.h"
 
+#include "aggregator/resolver.h"
 #include "common/log.h"
 #include "common/secret.h"
 
@@ -100,27 +101,73 @@ static int start_tls(const struct redis_options *options, redisContext *context,
     return result;
 }
 
-redisContext *redis_open(const struct redis_options *options, uint64_t timeout_ms,
-                         char error[ERROR_BYTES])
+static struct timeval timeval_of(uint64_t ms)
 {
-    struct timeval timeout = {.tv_sec = (time_t)(timeout_ms / 1000),
-                              .tv_usec = (suseconds_t)(timeout_ms % 1000 * 1000)};
+    return (struct timeval){.tv_sec = (time_t)(ms / 1000),
+                            .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
+}
+
+/* Checks that what hiredis gave is connected. Returns it, or NULL with `error`. */
+static redisContext *expect_connected(redisContext *context, char error[ERROR_BYTES])
+{
+    if (context && !context->err)
+        return context;
+    snprintf(error, ERROR_BYTES, "%.200s", context ? context->errstr : "out of memory");
+    if (context)
+        redisFree(context);
+    return NULL;
+}
+
+/* To the first of a name's addresses that takes the connection, of those of one family. */
+static redisContext *connect_to_any(const struct redis_options *options, int family,
+                                    const struct addrinfo *address, uint64_t timeout_ms,
+                                    char error[ERROR_BYTES])
+{
+    redisContext *context = NULL;
+    char text[NI_MAXHOST];
+
+    for (; address && !context; address = address->ai_next) {
+        if (address->ai_family != family || getnameinfo(address->ai_addr, address->ai_addrlen, text,
+                                                        sizeof text, NULL, 0, NI_NUMERICHOST))
+            continue;
+        context = expect_connected(
+            redisConnectWithTimeout(text, (int)options->port, timeval_of(timeout_ms)), error);
+    }
+    return context;
+}
+
+/* hiredis is given addresses, since its own look-up of a name has no bound; IPv4 comes first, as
+ * with its own. */
+static redisContext *connect_tcp(const struct redis_options *options, struct resolver *resolver,
+                                 uint64_t timeout_ms, char error[ERROR_BYTES])
+{
+    struct addrinfo *found = resolver_find(resolver, options->host, timeout_ms, error);
+    redisContext *context;
+
+    if (!found)
+        return NULL;
+    snprintf(error, ERROR_BYTES, "%.200s has no address of use", options->host);
+    context = connect_to_any(options, AF_INET, found, timeout_ms, error);
+    if (!context)
+        context = connect_to_any(options, AF_INET6, found, timeout_ms, error);
+    freeaddrinfo(found);
+    return context;
+}
+
+redisContext *redis_open(const struct redis_options *options, struct resolver *resolver,
+                         uint64_t timeout_ms, char error[ERROR_BYTES])
+{
     struct opening opening;
     redisContext *context;
 
     if (options->socket)
-        context = redisConnectUnixWithTimeout(options->socket, timeout);
+        context = expect_connected(
+            redisConnectUnixWithTimeout(options->socket, timeval_of(timeout_ms)), error);
     else
-        context = redisConnectWithTimeout(options->host, (int)options->port, timeout);
-    if (!context) {
-        snprintf(error, ERROR_BYTES, "out of memory");
+        context = connect_tcp(options, resolver, timeout_ms, error);
+    if (!context)
         return NULL;
-    }
-    if (context->err) {
-        snprintf(error, ERROR_BYTES, "%.200s", context->errstr);
-        goto err;
-    }
-    if (redisSetTimeout(context, timeout) != REDIS_OK) {
+    if (redisSetTimeout(context, timeval_of(timeout_ms)) != REDIS_OK) {
         snprintf(error, ERROR_BYTES, "cannot set a timeout: %.150s", context->errstr);
         goto err;
     }

@@ -18,6 +18,8 @@
 #include <hiredis.h>
 #include <stdint.h>
 
+struct resolver;
+
 struct redis_options {
     const char *host;
     uint64_t port;
@@ -30,13 +32,13 @@ struct redis_options {
     const char *key; /* the hash of the counts; everything else starts with it and a colon */
 };
 
-/* Connects, authenticates and selects the database; each wait but the look-up of the host
- * name takes at most `timeout_ms` (a connect: for each of the name's addresses), and so does every
- * later one on this context. Returns a context that the caller frees with redisFree(),
+/* Connects, authenticates and selects the database; each wait takes at most `timeout_ms` (a connect:
+ * for each of the name's addresses), and so does every later one on this context. `resolver` is who
+ * looks the host's name up, the caller's alone. Returns a context that the caller frees with redisFree(),
  * or NULL with one line in `error` that holds neither the password nor its file's path. Called by:
  * flusher, http. */
-redisContext *redis_open(const struct redis_options *options, uint64_t timeout_ms,
-                         char error[ERROR_BYTES]) MUST_CHECK;
+redisContext *redis_open(const struct redis_options *options, struct resolver *resolver,
+                         uint64_t timeout_ms, char error[ERROR_BYTES]) MUST_CHECK;
 
 /* Logs a warning when Redis is set to evict keys once its memory is full: it would throw away
  * counts, or the ledger that guards them. Logs another when it does not write what it acknowledges

@@ -9,6 +9,7 @@
  */
 #include "http/count_source.h"
 
+#include "aggregator/resolver.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/utf8.h"
@@ -25,6 +26,7 @@
 
 struct count_source {
     const struct redis_options *options;
+    struct resolver resolver;
     redisContext *context;      /* NULL: to be opened */
     struct log_limit bad_field; /* for its log line */
 };
@@ -63,6 +65,7 @@ void count_source_destroy(struct count_source *source)
     if (!source)
         return;
     disconnect(source);
+    resolver_fini(&source->resolver);
     free(source);
 }
 
@@ -105,7 +108,8 @@ static redisReply *ask_once(struct count_source *source, const struct command *c
     redisReply *reply = NULL;
 
     if (!source->context)
-        source->context = redis_open(source->options, COUNT_SOURCE_TIMEOUT_MS, reason);
+        source->context =
+            redis_open(source->options, &source->resolver, COUNT_SOURCE_TIMEOUT_MS, reason);
     if (source->context) {
         reply = redisCommandArgv(source->context, command->argc, (const char **)command->argv,
                                  command->lengths);

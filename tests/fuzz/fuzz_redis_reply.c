@@ -32,7 +32,7 @@ static struct counters *counters; /* made once */
 static struct counter *devices[FAKE_DEVICES];
 static struct batch batches[2];
 static struct stats_flusher stats;
-static const struct redis_options options = {.host = "fake", .port = 1, .key = FAKE_KEY};
+static const struct redis_options options = {.host = "127.0.0.1", .port = 1, .key = FAKE_KEY};
 
 static void prepare_once(void)
 {

@@ -7,7 +7,7 @@ import grpc
 import pytest
 from harness import grpc_client
 from harness.certificates import tls_options
-from harness.env import PATIENCE, amount, wait_until
+from harness.env import BUILD, PATIENCE, SANITIZED, amount, wait_until
 from harness.grpc_client import OpenStream
 from harness.h2_raw import END_STREAM, NO_ERROR, PREFACE, Raw, data, full_frames, settings
 from harness.proxy import Proxy, Way
@@ -191,6 +191,29 @@ def test_sigterm_with_redis_away_says_what_is_lost_and_exits_3(
     assert [seen.field(stream, "grpc-status") for stream in (1, 3, 5)] == [UNAVAILABLE] * 3
     redis.start()
     assert_same(redis.totals(), {"safe": 5})
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer's runtime must be the first that is loaded")
+def test_sigterm_while_names_are_not_found_ends_in_time(
+    start_redis, start_tallyd, closing, tmp_path
+):
+    slow = tmp_path / "slow"
+    redis = start_redis()
+    tallyd = start_tallyd(
+        redis.port,
+        redis_host="redis.test",
+        drain_timeout_ms=1000,
+        environment={"LD_PRELOAD": str(BUILD / "libslow_names.so"), "SLOW_NAMES": str(slow)},
+    )
+    stream = closing(OpenStream(tallyd.target))
+    stream.send(["d"] * 3)
+    wait_until(lambda: redis.totals() == {"d": 3}, "its packets to be counted")
+    slow.touch()
+    redis.kill()
+    stream.send(["d"] * 4)
+    wait_until(lambda: slow.stat().st_size, "a look-up to begin")
+    assert tallyd.stop(timeout=20) == 3
+    assert "4 packets of 1 devices were never committed" in tallyd.log()
 
 
 def test_sigterm_with_redis_frozen_says_that_an_outcome_is_not_known(redis, start_tallyd, closing):

@@ -8,6 +8,7 @@
  */
 #include "aggregator/batch.h"
 #include "aggregator/redis.h"
+#include "aggregator/resolver.h"
 #include "aggregator/resp.h"
 #include "common/clock.h"
 #include "program.h"
@@ -193,6 +194,7 @@ int main(int argc, char **argv)
     struct redis_options where = {0};
     redisContext *redis = NULL;
     struct options options = {0};
+    struct resolver resolver = {0};
     struct load load;
     int status = EXIT_FAILURE;
 
@@ -201,7 +203,7 @@ int main(int argc, char **argv)
     where.port = options.port;
     where.socket = options.socket;
     if (load_init(&load, &options) == 0)
-        redis = redis_open(&where, TIMEOUT_MS, error);
+        redis = redis_open(&where, &resolver, TIMEOUT_MS, error);
     if (redis) {
         load.fd = redis->fd;
         status = measure(&load);

@@ -44,7 +44,7 @@ static int open_regular(const char *path, struct stat *status)
 
 ssize_t regular_file_read(const char *path, char *bytes, size_t room, unsigned *mode)
 {
-    struct stat status;
+    struct stat status = {0};
     int fd = open_regular(path, &status);
     ssize_t result;
 
@@ -59,7 +59,7 @@ ssize_t regular_file_read(const char *path, char *bytes, size_t room, unsigned *
 
 FILE *regular_file_open(const char *path)
 {
-    struct stat status;
+    struct stat status = {0};
     int fd = open_regular(path, &status), error;
     FILE *file;
 

@@ -13,7 +13,8 @@ typedef int look_up(const char *, const char *, const struct addrinfo *, struct 
 
 static bool is_slow(void)
 {
-    int fd = open(getenv("SLOW_NAMES"), O_WRONLY | O_APPEND | O_CLOEXEC);
+    const char *path = getenv("SLOW_NAMES");
+    int fd = path ? open(path, O_WRONLY | O_APPEND | O_CLOEXEC) : -1;
     bool noted = fd >= 0 && write(fd, "?", 1) == 1;
 
     if (fd >= 0)
@@ -21,18 +22,18 @@ static bool is_slow(void)
     return noted;
 }
 
-int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
-                struct addrinfo **found)
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *req,
+                struct addrinfo **pai)
 {
     look_up *usual;
 
     *(void **)&usual = dlsym(RTLD_NEXT, "getaddrinfo");
-    if (name && strcmp(name, "redis.test") == 0 && !(hints->ai_flags & AI_NUMERICHOST)) {
+    if (name && strcmp(name, "redis.test") == 0 && !(req->ai_flags & AI_NUMERICHOST)) {
         if (is_slow()) {
             sleep(30);
             return EAI_AGAIN;
         }
         name = "127.0.0.1";
     }
-    return usual(name, service, hints, found);
+    return usual(name, service, req, pai);
 }

@@ -1,7 +1,7 @@
 /*
  * A set of hashes to which any thread adds, without a lock, and of which nothing is ever taken away.
  *
- * It stands in parts, each four times as large as the one before, and made when it is needed. A part
+ * It stands in parts, each twice as large as the one before, and made when it is needed. A part
  * is an array of buckets, one cache line each, of which a hash names one in every part. A hash stands
  * in the first place that was free in the first of its buckets that had one; 0 is a free place.
  *
@@ -22,7 +22,6 @@
 
 #define PLACES        8 /* of a bucket: 64 bytes */
 #define FIRST_BUCKETS 32
-#define GROWTH_BITS   2
 
 struct allowance_bucket {
     _Atomic uint64_t hashes[PLACES];
@@ -44,7 +43,7 @@ void allowance_fini(struct allowance *allowance)
 
 static size_t buckets_of(size_t part)
 {
-    return (size_t)FIRST_BUCKETS << (part * GROWTH_BITS);
+    return (size_t)FIRST_BUCKETS << part;
 }
 
 /* Whether a hash is in the set. If not, *place is where it would stand; NULL when that is in part

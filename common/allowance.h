@@ -4,8 +4,8 @@
  * devices it was taken for, by a hash of 64 bits each, and is taken once for a device, whichever
  * workers ask. What was taken is not given back.
  *
- * It takes 8 bytes a device, and up to four times that while it has just grown; nothing for devices
- * past the limit.
+ * It takes about 20 bytes a device (15 to 23, measured with 40,000 to 17 million of them), and
+ * nothing for devices past the limit.
  */
 #ifndef TALLYD_COMMON_ALLOWANCE_H
 #define TALLYD_COMMON_ALLOWANCE_H
@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define ALLOWANCE_PARTS 14 /* room for 2^31 devices and more: see allowance.c */
+#define ALLOWANCE_PARTS 25 /* room for 2^32 devices: see allowance.c */
 
 struct allowance_bucket;
 

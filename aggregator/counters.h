@@ -7,9 +7,9 @@
  * popped, so that emptying a lane costs the devices that were active, not all there are.
  *
  * Counters are never moved or freed before the map is. At most `max_devices` ids get a counter of
- * their own; what comes after shares one, named COUNTERS_OVERFLOW_ID, so totals stay exact. That one
- * is not looked up by its name: a device that is called so has a counter like any other, and only
- * the two counts share a name in the end.
+ * their own; what comes after shares one, named COUNTERS_OVERFLOW_ID, so totals stay exact. That
+ * one is not looked up by its name: a device that is called so has a counter like any other, and
+ * only the two counts share a name in the end.
  *
  * Threads: one owner looks up and adds. A lane that the owner has handed over, and only that lane,
  * may be popped by another thread until it is handed back, empty (aggregator/cut.h).

@@ -32,11 +32,11 @@ struct redis_options {
     const char *key; /* the hash of the counts; everything else starts with it and a colon */
 };
 
-/* Connects, authenticates and selects the database; each wait takes at most `timeout_ms` (a connect:
- * for each of the name's addresses), and so does every later one on this context. `resolver` is who
- * looks the host's name up, the caller's alone. Returns a context that the caller frees with redisFree(),
- * or NULL with one line in `error` that holds neither the password nor its file's path. Called by:
- * flusher, http. */
+/* Connects, authenticates and selects the database; each wait takes at most `timeout_ms` (a
+ * connect: for each of the name's addresses), and so does every later one on this context.
+ * `resolver` is who looks the host's name up, the caller's alone. Returns a context that the caller
+ * frees with redisFree(), or NULL with one line in `error` that holds neither the password nor its
+ * file's path. Called by: flusher, http. */
 redisContext *redis_open(const struct redis_options *options, struct resolver *resolver,
                          uint64_t timeout_ms, char error[ERROR_BYTES]) MUST_CHECK;
 

@@ -24,8 +24,8 @@ struct redis_tls {
 };
 
 /* Whether a connection with these options can be tried: built with TLS, all files of use. Returns
- * 0, or -ENOTSUP, -EINVAL or -ENOMEM with one line in `error`. Warns in the log of what is odd about
- * the files, which redis_tls_start() does not. Called by: main. */
+ * 0, or -ENOTSUP, -EINVAL or -ENOMEM with one line in `error`. Warns in the log of what is odd
+ * about the files, which redis_tls_start() does not. Called by: main. */
 int redis_tls_check(const struct redis_tls *tls, char error[ERROR_BYTES]) MUST_CHECK;
 
 /* Shakes hands on a connection that is open, whose time-out of `timeout_ms` is set, and that

@@ -1,14 +1,15 @@
 /*
- * A set of hashes to which any thread adds, without a lock, and of which nothing is ever taken away.
+ * A set of hashes to which any thread adds, without a lock, and of which nothing is ever taken
+ * away.
  *
- * It stands in parts, each twice as large as the one before, and made when it is needed. A part
- * is an array of buckets, one cache line each, of which a hash names one in every part. A hash stands
+ * It stands in parts, each twice as large as the one before, and made when it is needed. A part is
+ * an array of buckets, one cache line each, of which a hash names one in every part. A hash stands
  * in the first place that was free in the first of its buckets that had one; 0 is a free place.
  *
  * Why it stands there once: a place is written once, from 0, by a compare and exchange, so a bucket
  * fills from its first place to its last, and one that is full stays as it is. Who looks for a hash
- * reads its buckets in the order in which all others do, up to the first free place. Two who add the
- * same hash therefore come to the same place: one of them writes it, and the other one, whose
+ * reads its buckets in the order in which all others do, up to the first free place. Two who add
+ * the same hash therefore come to the same place: one of them writes it, and the other one, whose
  * exchange fails, looks again and finds it. Nothing else is published with a hash, so relaxed
  * suffices; a part is published with release, since its buckets are zeroed before.
  *

@@ -1,6 +1,7 @@
 /*
  * Files that a user names: options, a password, tokens, certificates. A name can be wrong in ways
- * that would hang the reader (a FIFO that nobody writes) or never end (a device); those are refused.
+ * that would hang the reader (a FIFO that nobody writes) or never end (a device); those are
+ * refused.
  *
  * Any thread; no state.
  */

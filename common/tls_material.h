@@ -22,8 +22,8 @@ struct tls_material {
     uint64_t expiry_s;                   /* of the certificate: seconds since 1970 */
 };
 
-/* Reads the files; warns in the log of what is odd and no error, unless `files` is quiet. The caller
- * is its first holder. Returns NULL with `error`. Any thread. */
+/* Reads the files; warns in the log of what is odd and no error, unless `files` is quiet. The
+ * caller is its first holder. Returns NULL with `error`. Any thread. */
 struct tls_material *tls_material_read(const struct tls_files *files,
                                        char error[ERROR_BYTES]) MUST_CHECK;
 

@@ -1,7 +1,7 @@
 /*
  * The text is base64url of a byte that names the order, the count as 8 bytes, the highest first,
- * when the order is by count, and the id. Decoding is strict: there is one text for each cursor, and
- * everything else is refused.
+ * when the order is by count, and the id. Decoding is strict: there is one text for each cursor,
+ * and everything else is refused.
  */
 #include "http/cursor.h"
 

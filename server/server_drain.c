@@ -50,9 +50,9 @@ static uint64_t open_connections(const struct server *server)
 }
 
 /* Waits until no stream is open, and none is on its way: on a connection that is idle, a client may
- * be about to begin one until `announced_ms`. At most until `deadline_ms`. What is open may bring new
- * devices, so memory is looked at. False when a signal or the flusher says that there is no point
- * in waiting longer. */
+ * be about to begin one until `announced_ms`. At most until `deadline_ms`. What is open may bring
+ * new devices, so memory is looked at. False when a signal or the flusher says that there is no
+ * point in waiting longer. */
 static bool wait_for_streams(struct server *server, uint64_t announced_ms, uint64_t deadline_ms,
                              int signal_fd)
 {

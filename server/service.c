@@ -3,8 +3,8 @@
  *
  * A request that lies whole in what came is handed over where it lies; one that is split is
  * gathered, up to SERVICE_REQUEST_BYTES. Responses wait in one buffer until nghttp2 asks for them.
- * What all calls of a worker hold of both is shared (share.h), so a client that opens many calls and
- * reads nothing takes no more than it leaves to others.
+ * What all calls of a worker hold of both is shared (share.h), so a client that opens many calls
+ * and reads nothing takes no more than it leaves to others.
  */
 #include "server/service.h"
 

@@ -2,9 +2,9 @@
  * How recent is recent. A worker goes round at least once a second, since it waits for events no
  * longer, and a round takes milliseconds; three seconds without one, or half of what the manager
  * waits, mean that it hangs. The flusher stamps before whatever can take long: each wait, and each
- * exchange with Redis. One exchange ends within some time-outs of three seconds, but a connect takes
- * one for each address of Redis's name; and to restart an instance that counts, only because Redis
- * is away, would lose what it has counted. Hence the two minutes.
+ * exchange with Redis. One exchange ends within some time-outs of three seconds, but a connect
+ * takes one for each address of Redis's name; and to restart an instance that counts, only because
+ * Redis is away, would lose what it has counted. Hence the two minutes.
  */
 #include "server/watchdog.h"
 

@@ -11,8 +11,8 @@
  * they to share one, the flusher's turns would be in the figures. The machine pauses threads too,
  * cut or no cut. So the pause is also told in CPU time of the thread, in which it does not run
  * while others do, and the longest group with no cut near is told as what the machine does by
- * itself. CPU time is read outside of the pause, by a system call before and one behind: they are in
- * that figure, which can so be the greater one, and the pause is free of them.
+ * itself. CPU time is read outside of the pause, by a system call before and one behind: they are
+ * in that figure, which can so be the greater one, and the pause is free of them.
  *
  *     bench_cut_pause DEVICES SECONDS
  *

@@ -18,7 +18,7 @@ static inline void write_file(const char *path, const char *bytes, size_t length
     assert_int_equal(fclose(file), 0);
 }
 
-/* Makes a file of a name that is nobody's, and writes that into `path`, a template of mkstemp(3). */
+/* Makes a file of a name that is nobody's; writes that into `path`, a template of mkstemp(3). */
 static inline void write_new_file(char *path, const char *bytes, size_t length)
 {
     int fd = mkstemp(path);

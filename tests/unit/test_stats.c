@@ -55,8 +55,8 @@ static void sum_of_two_workers_has_every_statistic_of_both(void **state)
 #undef CHECK
 }
 
-/* A worker that always has one stream open, and at times another. Its two counters have a cache line
- * each here, so that they are seen at moments far apart. */
+/* A worker that always has one stream open, and at times another. Its two counters have a cache
+ * line each here, so that they are seen at moments far apart. */
 struct busy_worker {
     _Atomic uint64_t opened CACHE_ALIGNED, closed CACHE_ALIGNED;
     _Atomic bool over;

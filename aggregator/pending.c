@@ -81,7 +81,7 @@ struct pending *pending_create(const struct hash_key *hash_key, size_t max_devic
     pending->hash_key = *hash_key;
     pending->max_devices = max_devices;
     pending->workers = pending->at = workers;
-    pending->own = counters_create(hash_key, max_devices);
+    pending->own = counters_create(hash_key, max_devices + 1); /* and the overflow */
     if (!pending->own)
         goto err;
     pending->indexed =

@@ -32,9 +32,9 @@ void allowance_init(struct allowance *allowance, uint64_t limit);
 void allowance_fini(struct allowance *allowance);
 
 /* Takes one for the device of this hash, the same on all threads, unless that was done before. NULL
- * stands for one without a limit. False when none is left, or memory is short; also for a device of
- * which two threads hear for the first time in the very same moment, while they take the last ones:
- * the next time it is told apart. Any thread. */
+ * stands for one without a limit. False when none is left, or memory is short; also for a device
+ * that is new while two threads take the last ones for another: the next time it is told apart. Any
+ * thread. */
 bool allowance_take(struct allowance *allowance, uint64_t hash) MUST_CHECK;
 
 #endif

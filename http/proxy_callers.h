@@ -1,7 +1,8 @@
 /*
  * Who is behind each port of 127.0.0.1 from which the TLS proxy has reached civetweb. An entry is
- * made before the first byte goes out, and ends before the socket is closed, so no other process
- * can have the port meanwhile. Who reaches civetweb's port without the proxy has no entry.
+ * made before the first byte goes out, and ends before the socket is closed, so that no other process
+ * has the port meanwhile. (When civetweb resets a connection, its port is free at once and its entry
+ * ends in the proxy's next round.) Who reaches civetweb's port without the proxy has no entry.
  */
 #ifndef TALLYD_HTTP_PROXY_CALLERS_H
 #define TALLYD_HTTP_PROXY_CALLERS_H

@@ -95,9 +95,12 @@ static bool has_names(const struct mg_request_info *info)
     return true;
 }
 
+/* Blanks behind it are no part of it (RFC 9110, 5.5). */
 static bool is_number(const char *text)
 {
-    return *text && !text[strspn(text, "0123456789")];
+    size_t digits = strspn(text, "0123456789");
+
+    return digits > 0 && !text[digits + strspn(text + digits, " \t")];
 }
 
 /* Whether it is clear how long a body is. */

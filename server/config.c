@@ -105,7 +105,7 @@ static const struct opt_row rows[] = {
     RELOADABLE_NUMBER(max_connections_per_address, "max-connections-per-address",
                       "MAX_CONNECTIONS_PER_ADDRESS", "8192", 1, 1000000,
                       "of them: from one IPv4 address or one IPv6 /64"),
-    NUMBER(max_streams, "max-streams", "MAX_STREAMS", "1024", 1, 65536,
+    NUMBER(max_streams, "max-streams", "MAX_STREAMS", "1024", 1, 32768,
            "streams of one connection at a time"),
     NUMBER(handshake_timeout_ms, "handshake-timeout-ms", "HANDSHAKE_TIMEOUT_MS", "10000", 1,
            3600000,

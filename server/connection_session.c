@@ -37,7 +37,7 @@ static int refuse_stream(struct connection *connection, int32_t stream_id)
     stream_order_cut_short(&connection->strays.order, stream_id);
     if (!guard_reset(&connection->guard, 0, connection->context->now_ms))
         return connection_condemn(connection, BAD_PEER(reset),
-                                  "it opens too many streams past the limit", NULL);
+                                  "it opens too many streams past what there is room for", NULL);
     nghttp2_submit_rst_stream(connection->session, NGHTTP2_FLAG_NONE, stream_id,
                               NGHTTP2_REFUSED_STREAM);
     return 0;

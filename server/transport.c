@@ -141,6 +141,8 @@ bool transport_has_unread(const struct transport *transport)
 {
     int bytes = 0;
 
+    if (transport->ssl && SSL_pending(transport->ssl) > 0)
+        return true;
     return ioctl(transport->fd, FIONREAD, &bytes) == 0 && bytes > 0;
 }
 

@@ -108,7 +108,7 @@ def test_a_peer_without_a_window_for_its_answer_is_cut_off(redis, start_tallyd):
 
 
 def test_a_peer_that_does_not_read_is_cut_off(redis, start_tallyd, start_sender):
-    tallyd = start_tallyd(redis.port, stall_timeout_ms=1000, max_streams=65536)
+    tallyd = start_tallyd(redis.port, stall_timeout_ms=1000, max_streams=32768)
     bystander = Bystander(tallyd, start_sender, redis)
     before = memory(tallyd)
     with Raw(tallyd.grpc_port, receive_bytes=4096) as client:
@@ -156,7 +156,7 @@ def test_a_peer_that_does_not_read_is_not_heard_until_it_does(redis, start_tally
     """Meanwhile it is neither silent nor slow: what it has said is not looked at."""
     options = tls_options(authority, authority.issue("server")) if tls else {}
     tallyd = start_tallyd(redis.port, handshake_timeout_ms=1000, keepalive_time_ms=1000,
-                          keepalive_timeout_ms=1000, max_streams=65536, **options)
+                          keepalive_timeout_ms=1000, max_streams=32768, **options)
     context = authority.context(protocols=["h2"]) if tls else None
     with Raw(tallyd.grpc_port, context, receive_bytes=4096) as client:
         client.greet()

@@ -41,8 +41,9 @@ def test_a_body_is_no_further_request(tallyd, length):
     assert answers(tallyd, request) <= 1
 
 
-def test_a_request_without_a_body_may_be_followed_by_another(tallyd):
-    request = b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+@pytest.mark.parametrize("blanks", [b"", b"  "])
+def test_a_request_without_a_body_may_be_followed_by_another(tallyd, blanks):
+    request = b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 0" + blanks + b"\r\n\r\n"
     assert answers(tallyd, request + HIDDEN) == 2
     assert answers(tallyd, request + b"\r\n" + HIDDEN) == 2  # an empty line is let pass
 
@@ -105,7 +106,7 @@ def test_a_head_may_fill_the_whole_buffer(tallyd, end):
 
 
 @pytest.mark.parametrize("blanks", [b"\r\n\r\n", b"\n\n", b"   ", b"\n" * 100])
-def test_blanks_in_front_of_a_request_are_refused(tallyd, blanks):
+def test_blanks_before_a_request_are_refused(tallyd, blanks):
     request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
     said = say(tallyd.http_port, request + blanks + request + HIDDEN, silence=2)
     assert said.count(b"HTTP/1.1 200 ") == 1 and said.count(b"HTTP/1.1 400 ") == 1

@@ -264,6 +264,34 @@ static void fill_a_device_of_the_overflow_name_is_no_overflow(void **state)
     }
 }
 
+/* The overflow takes the place of none of them. */
+static void refuse_keeps_as_many_names_as_devices_may_have(void **state)
+{
+    struct fixture *f = start(2, 2, PLENTY);
+
+    (void)state;
+    count(f, 0, "a", 1);
+    count(f, 0, "b", 10);
+    cut(f);
+    assert_int_equal(fill(f), 2);
+    count(f, 1, "c", 100); /* past the cap */
+    cut(f);
+    assert_int_equal(fill(f), 1);
+    assert_entry(f, COUNTERS_OVERFLOW_ID, 100);
+    count(f, 0, "a", 1);
+    count(f, 0, "b", 10);
+    cut(f);
+    assert_int_equal(fill(f), 2);
+    for (size_t i = 0; i < 2; i++)
+        pending_refuse(f->pending, &f->batch.entries[i]);
+    assert_int_equal(fill(f), 2);
+    assert_true(f->batch.quarantine);
+    assert_entry(f, "a", 1);
+    assert_entry(f, "b", 10);
+    assert_empty(f);
+    finish(f);
+}
+
 static void refuse_brings_a_device_into_the_quarantine_once(void **state)
 {
     struct fixture *f = start(2, PLENTY, PLENTY);
@@ -336,6 +364,7 @@ int main(void)
         cmocka_unit_test(fill_past_the_cap_goes_to_overflow),
         cmocka_unit_test(fill_overflow_of_the_workers_is_one_entry),
         cmocka_unit_test(fill_a_device_of_the_overflow_name_is_no_overflow),
+        cmocka_unit_test(refuse_keeps_as_many_names_as_devices_may_have),
         cmocka_unit_test(refuse_brings_a_device_into_the_quarantine_once),
         cmocka_unit_test(drop_tells_each_device_once_wherever_it_was),
     };

@@ -1,6 +1,7 @@
 /* See fake_redis.h, and fake_redis_private.h for its parts. */
 #include "tests/fuzz/fake_redis_private.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 struct fake_redis fake;
